@@ -1,0 +1,45 @@
+// Package doorbell rings for jobs: it publishes the message and notes in the ledger that it was taken. How a message
+// travels is the queue's affair, what a job needs is package job's.
+package doorbell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"mp3converter/internal/job"
+)
+
+// Ledger is where it is noted that a bell was rung.
+type Ledger interface {
+	Update(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error)
+}
+
+// Doorbell rings. Publish must return nil only when the message is safe with the broker.
+type Doorbell struct {
+	Ledger  Ledger
+	Publish func(ctx context.Context, to job.Bell, m job.Message) error
+	Rules   job.Rules
+}
+
+// Ring rings for j, as it was read from the ledger, if anybody is to look at it. An error is no loss: the ledger holds
+// when the sweeper has to ring again.
+func (d Doorbell) Ring(ctx context.Context, j job.Job) error {
+	to := j.Bell()
+	if to == "" {
+		return nil
+	}
+	if err := d.Publish(ctx, to, j.Message()); err != nil {
+		return fmt.Errorf("ring %s for %s: %w", to, j.ID, err)
+	}
+	_, err := d.Ledger.Update(ctx, j.ID, func(now *job.Job) error {
+		return now.Rung(time.Now(), d.Rules, j.State)
+	})
+	// Whoever was rung may have been faster than we are: then the job has moved on, or is gone, and all is well.
+	if err != nil && !errors.Is(err, job.ErrState) && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("note the ring for %s: %w", j.ID, err)
+	}
+	return nil
+}

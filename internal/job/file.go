@@ -1,0 +1,45 @@
+package job
+
+import (
+	"path"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// File describes a stored video or MP3. Its bytes are never in it.
+type File struct {
+	ID     string // 24 hex digits
+	Job    string // the job it belongs to; empty if somebody else stored it
+	Owner  string // e-mail address; empty if somebody else stored it
+	Name   string // as the client called it
+	Type   string // media type
+	Bytes  int64
+	SHA256 string // hex; empty if somebody else stored it
+	Stored time.Time
+}
+
+// maxName bounds a file name in bytes; file systems agree on it.
+const maxName = 255
+
+// CleanName makes a label of the file name a client sent: its last path element, of either kind of slash, without
+// control and formatting characters (line ends, NUL, right-to-left overrides), valid UTF-8, at most 255 bytes.
+// Without anything left it is "video".
+func CleanName(name string) string {
+	name = path.Base(strings.ReplaceAll(strings.ToValidUTF8(name, ""), `\`, "/"))
+	name = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) {
+			return -1
+		}
+		return r
+	}, name))
+	for len(name) > maxName {
+		_, n := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-n]
+	}
+	if name == "" || name == "." || name == ".." || name == "/" {
+		return "video"
+	}
+	return name
+}

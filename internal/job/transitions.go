@@ -1,0 +1,288 @@
+package job
+
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+// Why a transition is refused. The job is then unchanged.
+var (
+	ErrBusy   = errors.New("somebody else is at work on the job") // a live lease: step aside
+	ErrNotYet = errors.New("the job is not due yet")              // a back-off runs: the sweeper will ring
+	ErrLost   = errors.New("the job is no longer ours")           // lease lost, job deleted or retried: throw the work away
+	ErrState  = errors.New("the job's state does not allow this")
+)
+
+// StillUploading tells the ledger that the upload lives.
+func (j *Job) StillUploading(now time.Time, rules Rules) error {
+	if j.State != Uploading {
+		return ErrLost
+	}
+	j.CleanAt = stamp(now).Add(rules.UploadLease)
+	return nil
+}
+
+// Arrived makes the job real: the video is durable. It is the moment behind a 200 on /upload.
+func (j *Job) Arrived(now time.Time, rules Rules, video File) error {
+	if j.State != Uploading {
+		return ErrLost
+	}
+	j.arrived(now, rules, video)
+	return nil
+}
+
+func (j *Job) arrived(now time.Time, rules Rules, video File) {
+	j.State, j.CleanAt = Queued, time.Time{}
+	j.VideoBytes, j.VideoSHA256 = video.Bytes, video.SHA256
+	if j.Name == "" {
+		j.Name = CleanName(video.Name)
+	}
+	j.ringFrom(stamp(now).Add(rules.RingAfter))
+}
+
+// Claim gives the job to a worker, which is to store its MP3 under the fresh id mp3 and to Renew before the lease runs
+// out. A job whose attempts are used up is failed instead: look at State.
+func (j *Job) Claim(now time.Time, rules Rules, worker, mp3 string) error {
+	now = stamp(now)
+	switch {
+	case j.State != Queued && j.State != Converting:
+		return ErrState
+	case j.State == Converting && now.Before(j.LeaseUntil):
+		return ErrBusy
+	case now.Before(j.NotBefore):
+		return ErrNotYet
+	case j.Attempts() >= rules.Attempts:
+		j.fail(now, rules, ReasonCrashed, j.Detail)
+		return nil
+	}
+	j.State, j.Attempt, j.Percent, j.Started, j.Worker = Converting, j.Attempt+1, 0, now, worker
+	j.NotBefore = time.Time{}
+	j.Tried = append(j.Tried, mp3)
+	j.lease(now, rules)
+	return nil
+}
+
+// Renew prolongs the lease of the given attempt and notes its progress.
+func (j *Job) Renew(now time.Time, rules Rules, attempt, percent int) error {
+	if !j.convertedBy(attempt) {
+		return ErrLost
+	}
+	j.Percent = min(max(percent, j.Percent), 100)
+	j.lease(stamp(now), rules)
+	return nil
+}
+
+// Commit ends the given attempt well: its MP3, already durable, is the job's.
+func (j *Job) Commit(now time.Time, rules Rules, attempt int, mp3 File, duration time.Duration) error {
+	if !j.convertedBy(attempt) || !slices.Contains(j.Tried, mp3.ID) {
+		return ErrLost
+	}
+	j.MP3, j.MP3Bytes, j.Duration = mp3.ID, mp3.Bytes, duration
+	j.converted(now, rules)
+	return nil
+}
+
+// Release gives the job back after an attempt that failed through no fault of the video: the store or broker is away,
+// the scratch folder is full, the process is told to stop. It does not count. The worker has removed what it stored.
+// With delay 0 the caller sees to it that the bell rings at once.
+func (j *Job) Release(now time.Time, rules Rules, attempt int, delay time.Duration, why string) error {
+	if !j.convertedBy(attempt) {
+		return ErrLost
+	}
+	j.Excused++
+	j.requeue(now, rules, delay, why)
+	return nil
+}
+
+// Crashed gives the job back after an attempt that failed for a reason nobody knows. The last one fails the job: look
+// at State.
+func (j *Job) Crashed(now time.Time, rules Rules, attempt int, why string) error {
+	if !j.convertedBy(attempt) {
+		return ErrLost
+	}
+	if j.Attempts() >= rules.Attempts {
+		j.fail(now, rules, ReasonCrashed, why)
+		return nil
+	}
+	j.requeue(now, rules, rules.retryAfter(j.Attempts()), why)
+	return nil
+}
+
+// Fail ends the given attempt and the job, for a permanent reason that its owner is told.
+func (j *Job) Fail(now time.Time, rules Rules, attempt int, reason Reason, detail string) error {
+	if !j.convertedBy(attempt) {
+		return ErrLost
+	}
+	j.fail(now, rules, reason, detail)
+	return nil
+}
+
+// ClaimMail gives the mail that the job owes to a mailer, until the lease runs out.
+func (j *Job) ClaimMail(now time.Time, rules Rules, worker string) error {
+	now = stamp(now)
+	switch {
+	case j.Mail != MailPending || j.State == Deleted:
+		return ErrState
+	case now.Before(j.LeaseUntil):
+		return ErrBusy
+	case now.Before(j.NotBefore):
+		return ErrNotYet
+	}
+	j.MailAttempt, j.Worker, j.NotBefore = j.MailAttempt+1, worker, time.Time{}
+	j.lease(now, rules)
+	return nil
+}
+
+// MailAccepted notes that the mail server has taken the mail: a converted job is done.
+func (j *Job) MailAccepted(attempt int) error {
+	return j.mailEnds(attempt, MailSent, "")
+}
+
+// MailRefused notes that the mail server will never take the mail. A converted job is done all the same: its MP3 can be
+// downloaded.
+func (j *Job) MailRefused(attempt int, why string) error {
+	return j.mailEnds(attempt, MailFailed, why)
+}
+
+// MailLater notes that the mail server did not take the mail now; after rules.MailFor of that the mail has failed.
+func (j *Job) MailLater(now time.Time, rules Rules, attempt int, why string) error {
+	if !j.mailedBy(attempt) {
+		return ErrLost
+	}
+	now = stamp(now)
+	j.MailTries++
+	if now.Sub(j.Ended) >= rules.MailFor {
+		return j.mailEnds(attempt, MailFailed, why)
+	}
+	j.MailError = why
+	j.LeaseUntil, j.Worker = time.Time{}, ""
+	j.NotBefore = now.Add(rules.mailAfter(j.MailTries))
+	j.ringFrom(j.NotBefore)
+	return nil
+}
+
+// ReleaseMail gives the mail back untried: the process is told to stop. The caller sees to it that the bell rings.
+func (j *Job) ReleaseMail(now time.Time, rules Rules, attempt int) error {
+	if !j.mailedBy(attempt) {
+		return ErrLost
+	}
+	j.LeaseUntil, j.Worker = time.Time{}, ""
+	j.ringFrom(stamp(now).Add(rules.RingAfter))
+	return nil
+}
+
+// Retry starts a failed job anew, with all its attempts.
+func (j *Job) Retry(now time.Time, rules Rules) error {
+	if j.State != Failed {
+		return ErrState
+	}
+	j.State, j.Excused, j.Percent = Queued, j.Attempt, 0
+	j.Reason, j.Detail, j.Ended = "", "", time.Time{}
+	j.Mail, j.MailTries, j.MailError = "", 0, ""
+	j.LeaseUntil, j.NotBefore, j.Worker = time.Time{}, time.Time{}, ""
+	j.ringFrom(stamp(now).Add(rules.RingAfter))
+	return nil
+}
+
+// Delete hides the job, frees its key, takes it from whoever works on it and leaves its files to the sweeper.
+func (j *Job) Delete(now time.Time) error {
+	if j.State == Deleted {
+		return ErrState
+	}
+	j.State, j.Key = Deleted, OwnKey(j.ID)
+	j.RingAt, j.CleanAt = time.Time{}, stamp(now)
+	return nil
+}
+
+// Rung notes a confirmed ring made while the job was in the given state, and when to remind.
+func (j *Job) Rung(now time.Time, rules Rules, state State) error {
+	if j.State != state || j.RingAt.IsZero() || state == Converting {
+		return ErrState
+	}
+	j.Rings++
+	j.RingAt = stamp(now).Add(rules.remindAfter(j.Rings))
+	return nil
+}
+
+// RingDue reports whether the sweeper must ring for the job.
+func (j Job) RingDue(now time.Time) bool { return !j.RingAt.IsZero() && !now.Before(j.RingAt) }
+
+// CleanDue reports whether the sweeper must remove the job's Garbage. An upload that has died is due too: Delete it first.
+func (j Job) CleanDue(now time.Time) bool { return !j.CleanAt.IsZero() && !now.Before(j.CleanAt) }
+
+// Cleaned notes that the given MP3s, and of a deleted job the video, are removed. Of a deleted job last reports that
+// the record itself can go now: the first time its files go at once, the second time whatever a sleeping process has
+// written since.
+func (j *Job) Cleaned(now time.Time, rules Rules, mp3s []string) (last bool) {
+	if j.State == Deleted {
+		last = j.Cleanings > 0
+		j.Cleanings++
+		j.CleanAt = stamp(now).Add(rules.CleanAfter)
+		return last
+	}
+	j.Tried = slices.DeleteFunc(j.Tried, func(id string) bool { return slices.Contains(mp3s, id) && !j.keeps(id) })
+	j.CleanAt = time.Time{}
+	if _, rest := j.Garbage(); len(rest) > 0 {
+		j.CleanAt = stamp(now).Add(rules.CleanAfter)
+	}
+	return false
+}
+
+func (j *Job) convertedBy(attempt int) bool { return j.State == Converting && j.Attempt == attempt }
+
+func (j *Job) mailedBy(attempt int) bool {
+	return j.Mail == MailPending && j.MailAttempt == attempt && (j.State == Converted || j.State == Failed)
+}
+
+func (j *Job) lease(now time.Time, rules Rules) {
+	j.LeaseUntil = now.Add(rules.Lease)
+	j.RingAt = j.LeaseUntil // a dead worker's job is rung for as soon as somebody else may claim it
+}
+
+func (j *Job) converted(now time.Time, rules Rules) {
+	j.State, j.Percent, j.Detail = Converted, 100, ""
+	j.end(now, rules)
+}
+
+func (j *Job) fail(now time.Time, rules Rules, reason Reason, detail string) {
+	j.State, j.Reason, j.Detail = Failed, reason, detail
+	j.end(now, rules)
+}
+
+// end is what converted and failed jobs have in common: a mail is owed, and lost attempts may have left files.
+func (j *Job) end(now time.Time, rules Rules) {
+	now = stamp(now)
+	j.Ended, j.Mail = now, MailPending
+	j.LeaseUntil, j.NotBefore, j.Worker = time.Time{}, time.Time{}, ""
+	if _, mp3s := j.Garbage(); len(mp3s) > 0 {
+		j.CleanAt = now.Add(rules.CleanAfter)
+	}
+	j.ringFrom(now.Add(rules.RingAfter))
+}
+
+func (j *Job) requeue(now time.Time, rules Rules, delay time.Duration, why string) {
+	now = stamp(now)
+	j.State, j.Percent, j.Detail = Queued, 0, why
+	j.LeaseUntil, j.NotBefore, j.Worker = time.Time{}, time.Time{}, ""
+	ring := now.Add(rules.RingAfter)
+	if delay > 0 {
+		j.NotBefore = now.Add(delay)
+		ring = j.NotBefore
+	}
+	j.ringFrom(ring)
+}
+
+func (j *Job) mailEnds(attempt int, how Mail, why string) error {
+	if !j.mailedBy(attempt) {
+		return ErrLost
+	}
+	j.Mail, j.MailError = how, why
+	if j.State == Converted {
+		j.State = Done
+	}
+	j.LeaseUntil, j.NotBefore, j.RingAt, j.Worker = time.Time{}, time.Time{}, time.Time{}, ""
+	return nil
+}
+
+func (j *Job) ringFrom(t time.Time) { j.RingAt, j.Rings = t, 0 }

@@ -1,0 +1,68 @@
+// Package porttest holds the suites that every store and queue must pass, embedded and real alike, and with them the
+// ports' full terms: what a service may rely on, and what an adapter must do. A service states the one to three methods
+// it needs in its own package; the interfaces here are the sum, for the suites only.
+//
+// Any error that is not one named here means that the store or broker is away or broken: nobody's fault, try later.
+package porttest
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"mp3converter/internal/job"
+)
+
+// Files stores videos or MP3s, whole or not at all.
+type Files interface {
+	// Put stores what r yields until io.EOF under f.ID and returns f with Bytes, SHA256 and Stored filled in. When it
+	// returns nil the file is durable. On an error, r's own included (it is in the chain), nothing is readable and nothing
+	// left behind, even if ctx is over by then; fs.ErrExist means the id is taken. Put uses bounded memory and the calls
+	// for many files run in parallel.
+	Put(ctx context.Context, f job.File, r io.Reader) (job.File, error)
+	// Open returns a file and its bytes from the start; fs.ErrNotExist if there is none. A read fails with an error, never
+	// with a clean io.EOF, when the bytes end before File.Bytes. Reads obey ctx.
+	Open(ctx context.Context, id string) (job.File, io.ReadSeekCloser, error)
+	// Delete removes the file and every piece a dead Put left under the id. Absence is nil.
+	Delete(ctx context.Context, id string) error
+}
+
+// Ledger stores jobs.
+type Ledger interface {
+	// Insert stores a new job at Version 1; fs.ErrExist if its ID or Key is taken.
+	Insert(ctx context.Context, j job.Job) error
+	// Get returns the job; fs.ErrNotExist if there is none.
+	Get(ctx context.Context, id string) (job.Job, error)
+	// ByKey returns the job with that Key; fs.ErrNotExist if there is none.
+	ByKey(ctx context.Context, key string) (job.Job, error)
+	// Update reads the job, lets change alter the copy and stores it if nobody else has stored it since; else it starts
+	// over, so change may run several times and must do nothing but decide. It returns the job as stored, with Version one
+	// higher. An error of change is returned as it is, with the job as read, and nothing is stored. fs.ErrNotExist if there
+	// is no such job; fs.ErrExist if change set a Key that is taken. When it returns nil the change is durable.
+	Update(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error)
+	// Remove forgets the job. Absence is nil.
+	Remove(ctx context.Context, id string) error
+	// List returns the owner's Visible jobs, newest (highest id) first, at most limit, only ids below before unless that is "".
+	List(ctx context.Context, owner, before string, limit int) ([]job.Job, error)
+	// Due returns jobs that are RingDue or CleanDue, at most limit of each, the longest due first; cost independent of how many jobs are not due.
+	Due(ctx context.Context, now time.Time, limit int) ([]job.Job, error)
+}
+
+// User is one row of the user table; package auth's User has the same fields.
+type User struct {
+	Email    string
+	Password string // PHC string, or the original's plain text
+	Admin    bool
+}
+
+// Queue carries messages at least once, or, if it is embedded, at most once: the ledger remembers.
+type Queue interface {
+	// Publish returns nil only when the message is safe in the named queue.
+	Publish(ctx context.Context, queue string, m job.Message) error
+	// Consume hands each message to handle, up to workers at once, until ctx is over; then it takes no more, waits for the
+	// running handlers (whose own context ends a grace later) and returns nil. It returns an error only for what waiting
+	// cannot mend. Handle's error is the verdict: nil settles the message; job.ErrPoison in the chain moves it to the
+	// queue's dead letters with the reason; anything else brings it back later, never in a hot loop, and at once elsewhere
+	// when the handler's context is over.
+	Consume(ctx context.Context, queue string, workers int, handle func(ctx context.Context, m job.Message) error) error
+}

@@ -1,0 +1,59 @@
+package testserver
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// FerretDB is the MongoDB-protocol server of the tests: no mongod can be had from a package registry. It scans whole
+// collections, so keep data small. `make tools` builds it from the nested module internal/tools/ferretdb.
+type FerretDB struct{ *Server }
+
+var sharedFerretDB = sync.OnceValues(StartFerretDB)
+
+// MongoDB returns the connection string of a server shared by the whole test process; take a database name of your own.
+func MongoDB(tb testing.TB) string {
+	tb.Helper()
+	s, err := sharedFerretDB()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s.URI()
+}
+
+// StartFerretDB starts a server that the test may kill and Restart.
+func StartFerretDB() (*FerretDB, error) {
+	s, err := start(ferretdb())
+	return &FerretDB{s}, err
+}
+
+// URI is the server's connection string.
+func (f *FerretDB) URI() string { return fmt.Sprintf("mongodb://%s/?directConnection=true", f.Addr) }
+
+// Restart starts a killed server over the same data.
+func (f *FerretDB) Restart() error { return f.run(ferretdb()) }
+
+func ferretdb() spec {
+	return spec{
+		name: "ferretdb", install: "run: make tools", wait: 20 * time.Second, ready: listening,
+		command: func(dir, addr string) *exec.Cmd {
+			return exec.Command(Tool("ferretdb"), "-listen", addr, "-dir", dir) //nolint:noctx // ends with the process, see run
+		},
+	}
+}
+
+// Tool returns the path of a program that `make tools` builds: in $TOOLS, else .tools at the top of the repository.
+func Tool(name string) string {
+	dir := os.Getenv("TOOLS")
+	for up, err := os.Getwd(); dir == "" && err == nil; up = filepath.Dir(up) {
+		if _, err := os.Stat(filepath.Join(up, ".ci")); err == nil || up == "/" {
+			dir = filepath.Join(up, ".tools")
+		}
+	}
+	return filepath.Join(dir, name)
+}
