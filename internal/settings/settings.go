@@ -1,0 +1,186 @@
+// Package settings reads a command's settings from the environment into a struct, says all mistakes at once by the
+// variable's name, and documents them. What the settings mean is the command's affair.
+//
+// A field's tags are those of caarlos0/env (env, envDefault, required, notEmpty) and doc, the sentence for -h and README.
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"mp3converter/internal/job"
+)
+
+// Load fills a T from the environment given as KEY=value lines, as os.Environ returns them. The error has one line for
+// each mistake.
+func Load[T any](environ []string) (T, error) {
+	cfg, err := env.ParseAsWithOptions[T](env.Options{Environment: env.ToMap(environ)})
+	if err == nil {
+		return cfg, validate(cfg)
+	}
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return cfg, err
+	}
+	var lines []error
+	for _, one := range all.Errors {
+		lines = append(lines, named(one, Describe[T]()))
+	}
+	return cfg, errors.Join(lines...)
+}
+
+// validate calls the settings' own check of what one variable alone cannot tell.
+func validate(cfg any) error {
+	if v, ok := cfg.(interface{ Validate() error }); ok {
+		return v.Validate()
+	}
+	return nil
+}
+
+// named says one mistake by the name of the variable, never with its value: it may be a secret.
+func named(err error, vars []Var) error {
+	var parse env.ParseError
+	if !errors.As(err, &parse) {
+		return errors.New(strings.TrimPrefix(err.Error(), "env: "))
+	}
+	name := parse.Name
+	for _, v := range vars {
+		if v.field == parse.Name {
+			name = v.Name
+		}
+	}
+	why := parse.Err
+	var number *strconv.NumError
+	if errors.As(why, &number) {
+		why = number.Err
+	}
+	return fmt.Errorf("%s: %w", name, why)
+}
+
+// Var documents one variable.
+type Var struct {
+	Name     string
+	Default  string // as written in the environment; empty if there is none
+	Required bool
+	Doc      string
+	field    string
+}
+
+// Describe lists the variables of a settings struct in the order of its fields.
+func Describe[T any]() []Var { return describe(reflect.TypeFor[T]()) }
+
+func describe(t reflect.Type) []Var {
+	var vars []Var
+	for f := range t.Fields() {
+		name, options, _ := strings.Cut(f.Tag.Get("env"), ",")
+		if name == "" {
+			if f.Type.Kind() == reflect.Struct {
+				vars = append(vars, describe(f.Type)...)
+			}
+			continue
+		}
+		vars = append(vars, Var{
+			Name: name, Default: f.Tag.Get("envDefault"), Doc: f.Tag.Get("doc"), field: f.Name,
+			Required: strings.Contains(options, "required") || strings.Contains(options, "notEmpty"),
+		})
+	}
+	return vars
+}
+
+// Usage writes the variables as a table.
+func Usage(w io.Writer, vars []Var) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, v := range vars {
+		fmt.Fprintf(table, "  %s\t%s\t%s\n", v.Name, v.Value(), v.Doc)
+	}
+	_ = table.Flush() // w is a terminal; nobody to tell
+}
+
+// Value is what the variable is when it is not set, for people.
+func (v Var) Value() string {
+	switch {
+	case v.Required:
+		return "required"
+	case v.Default == "":
+		return "–"
+	default:
+		return v.Default
+	}
+}
+
+// Secret is a setting that must not be printed. Convert it to a string where it is used.
+type Secret string
+
+func (Secret) String() string { return "***" }
+
+// GoString keeps %#v from printing it.
+func (Secret) GoString() string { return "***" }
+
+// MarshalText keeps encoders and slog from printing it.
+func (Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
+
+// Seconds is a duration written in the environment as a number of seconds; fractions are allowed.
+type Seconds time.Duration
+
+// UnmarshalText parses it.
+func (s *Seconds) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || n < 0 || n > 1e9 {
+		return errors.New("not a number of seconds")
+	}
+	*s = Seconds(n * float64(time.Second))
+	return nil
+}
+
+// D is the duration.
+func (s Seconds) D() time.Duration { return time.Duration(s) }
+
+// Rules are the settings behind job.Rules. Every service of an installation must be given the same.
+type Rules struct {
+	UploadLease Seconds   `env:"UPLOAD_LEASE_SECONDS" envDefault:"90" doc:"an upload whose gateway is silent for this long is dead"`
+	Lease       Seconds   `env:"LEASE_SECONDS" envDefault:"90" doc:"a worker silent for this long is dead and its job goes to another; renewed three times as often"`
+	Attempts    int       `env:"ATTEMPTS" envDefault:"3" doc:"conversions that may crash before a job fails"`
+	RetryDelay  Seconds   `env:"RETRY_SECONDS" envDefault:"10" doc:"wait after the first crash; six times as long after each further one"`
+	RingAfter   Seconds   `env:"RING_SECONDS" envDefault:"30" doc:"a message whose publishing was not confirmed is published again after this"`
+	Remind      Seconds   `env:"REMIND_SECONDS" envDefault:"600" doc:"a job still waiting this long after its message is published again, then after twice as long, and so on"`
+	RemindMax   Seconds   `env:"REMIND_MAX_SECONDS" envDefault:"7200" doc:"the longest such wait"`
+	MailSteps   []Seconds `env:"MAIL_RETRY_SECONDS" envDefault:"60,300,900,1800,3600,7200" doc:"waits after each time the mail server said later; the last repeats"`
+	MailFor     Seconds   `env:"MAIL_GIVE_UP_SECONDS" envDefault:"259200" doc:"a mail not taken for this long has failed"`
+	CleanAfter  Seconds   `env:"CLEAN_SECONDS" envDefault:"3600" doc:"files of dead attempts and deleted jobs are looked for once more after this"`
+}
+
+// Job returns them as package job takes them.
+func (r Rules) Job() job.Rules {
+	steps := make([]time.Duration, len(r.MailSteps))
+	for i, s := range r.MailSteps {
+		steps[i] = s.D()
+	}
+	return job.Rules{
+		UploadLease: r.UploadLease.D(), Lease: r.Lease.D(), Attempts: r.Attempts, RetryDelay: r.RetryDelay.D(),
+		RingAfter: r.RingAfter.D(), Remind: r.Remind.D(), RemindMax: r.RemindMax.D(),
+		MailSteps: steps, MailFor: r.MailFor.D(), CleanAfter: r.CleanAfter.D(),
+	}
+}
+
+// Validate reports the rules that no system could run by.
+func (r Rules) Validate() error {
+	var mistakes []error
+	if r.Lease < Seconds(time.Millisecond*10) {
+		mistakes = append(mistakes, errors.New("LEASE_SECONDS: too short to be renewed"))
+	}
+	if r.Attempts < 1 {
+		mistakes = append(mistakes, errors.New("ATTEMPTS: at least 1"))
+	}
+	if len(r.MailSteps) == 0 {
+		mistakes = append(mistakes, errors.New("MAIL_RETRY_SECONDS: at least one wait"))
+	}
+	return errors.Join(mistakes...)
+}

@@ -1,0 +1,173 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// event is what the one log line about a request will say.
+type event struct {
+	id string
+
+	mu    sync.Mutex
+	level slog.Level
+	facts []any
+}
+
+type eventKey struct{}
+
+// Note adds facts, alternating keys and values, to the request's log line. The key slog.LevelKey sets the line's level.
+func Note(ctx context.Context, facts ...any) {
+	e, ok := ctx.Value(eventKey{}).(*event)
+	if !ok {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := 0; i+1 < len(facts); i += 2 {
+		if level, ok := facts[i+1].(slog.Level); ok && facts[i] == slog.LevelKey {
+			e.level = level
+			continue
+		}
+		e.facts = append(e.facts, facts[i], facts[i+1])
+	}
+}
+
+// RequestID returns the id under which the request is logged; the client sees it as X-Request-Id.
+func RequestID(ctx context.Context) string {
+	if e, ok := ctx.Value(eventKey{}).(*event); ok {
+		return e.id
+	}
+	return ""
+}
+
+// Log gives each request an id and writes one line about it when it has ended, and counts it. A handler that panics has
+// its stack logged and is answered with 500.
+func Log(log *slog.Logger, metrics prometheus.Registerer) func(http.Handler) http.Handler {
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "http_request_seconds", Help: "Time from the request's header to the end of its answer.",
+		Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10, 60, 600},
+	}, []string{"route", "method", "code"})
+	metrics.MustRegister(seconds)
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			start, e := time.Now(), &event{id: newRequestID()}
+			rec := record(w)
+			rec.Header().Set("X-Request-Id", e.id)
+			r = r.WithContext(context.WithValue(r.Context(), eventKey{}, e))
+			defer func() {
+				cause := recover()
+				if cause != nil && cause != http.ErrAbortHandler { //nolint:errorlint // the very value, as net/http compares it
+					Note(r.Context(), slog.LevelKey, slog.LevelError, "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+					if rec.status == 0 {
+						Write(rec, r, Refusal{Code: http.StatusInternalServerError, Text: "internal server error"})
+						cause = nil
+					}
+				}
+				took := time.Since(start)
+				seconds.WithLabelValues(route(r), method(r), fmt.Sprint(rec.code())).Observe(took.Seconds())
+				e.write(log, r, rec, took)
+				if cause != nil {
+					panic(http.ErrAbortHandler)
+				}
+			}()
+			next.ServeHTTP(rec, r)
+		})
+	}
+}
+
+func (e *event) write(log *slog.Logger, r *http.Request, rec *recorder, took time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	facts := append([]any{
+		"request", e.id, "method", r.Method, "path", r.URL.Path, "status", rec.code(), "bytes", rec.bytes,
+		"took", took.Round(time.Microsecond).String(), "client", r.RemoteAddr,
+	}, e.facts...)
+	log.Log(r.Context(), e.level, "request", facts...)
+}
+
+// route is the pattern that matched, so that metrics have one label for all jobs.
+func route(r *http.Request) string {
+	if ctx := chi.RouteContext(r.Context()); ctx != nil && ctx.RoutePattern() != "" {
+		return ctx.RoutePattern()
+	}
+	return "none"
+}
+
+// method keeps a client from making up labels.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return r.Method
+	default:
+		return "other"
+	}
+}
+
+// Secure sets the headers that every answer has.
+func Secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func newRequestID() string {
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // never fails: crypto/rand
+	return hex.EncodeToString(id[:])
+}
+
+// recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func record(w http.ResponseWriter) *recorder {
+	if rec, ok := w.(*recorder); ok {
+		return rec
+	}
+	return &recorder{ResponseWriter: w}
+}
+
+func (r *recorder) WriteHeader(code int) {
+	if r.status == 0 && code >= 200 { // 1xx come before the answer
+		r.status = code
+	}
+	r.ResponseWriter.WriteHeader(code)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+func (r *recorder) code() int {
+	if r.status == 0 {
+		return http.StatusOK // nothing written: net/http answers 200
+	}
+	return r.status
+}
