@@ -48,13 +48,6 @@ type Ledger interface {
 	Due(ctx context.Context, now time.Time, limit int) ([]job.Job, error)
 }
 
-// User is one row of the user table; package auth's User has the same fields.
-type User struct {
-	Email    string
-	Password string // PHC string, or the original's plain text
-	Admin    bool
-}
-
 // Queue carries messages at least once, or, if it is embedded, at most once: the ledger remembers.
 type Queue interface {
 	// Publish returns nil only when the message is safe in the named queue.

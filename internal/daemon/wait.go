@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// WaitFor tries until try returns nil or ctx ends, with growing pauses, and says in the log what it waits for. With it a
+// service starts in any order with what it needs.
+func (p *Process) WaitFor(ctx context.Context, what string, try func(ctx context.Context) error) error {
+	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
+		attempt, cancel := context.WithTimeout(ctx, 15*time.Second)
+		err := try(attempt)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		p.Log.Warn("waiting", "for", what, "err", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause + rand.N(pause/4)): //nolint:gosec // jitter
+		}
+	}
+}
+
+// watch says in the log when the service becomes ready and when it no longer is, whether or not anybody probes.
+func (p *Process) watch(ctx context.Context) error {
+	const interval = 3 * time.Second
+	said := "never"
+	for {
+		lacks := strings.Join(p.ready.missing(ctx), "; ")
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case lacks == said:
+		case lacks == "":
+			p.Log.Info("ready")
+		default:
+			p.Log.Warn("not ready", "missing", lacks)
+		}
+		said = lacks
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(interval):
+		}
+	}
+}

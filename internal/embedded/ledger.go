@@ -1,0 +1,160 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"mp3converter/internal/job"
+)
+
+// Ledger keeps jobs, on the terms of porttest.Ledger.
+type Ledger struct{ db *DB }
+
+// Jobs returns the ledger of the database.
+func (db *DB) Jobs() *Ledger { return &Ledger{db} }
+
+// The questions that must be answered from an index alone.
+const (
+	listQuery = `SELECT body FROM jobs WHERE owner = ?1 AND visible AND (?2 = '' OR id < ?2) ORDER BY id DESC LIMIT ?3`
+
+	dueQuery = `SELECT body FROM (
+		SELECT id, body, min(due) AS due FROM (
+			SELECT * FROM (SELECT id, body, ring_at  AS due FROM jobs WHERE ring_at  <= ?1 ORDER BY ring_at  LIMIT ?2)
+			UNION ALL
+			SELECT * FROM (SELECT id, body, clean_at AS due FROM jobs WHERE clean_at <= ?1 ORDER BY clean_at LIMIT ?2)
+		) GROUP BY id
+	) ORDER BY due, id`
+)
+
+// Insert stores a new job at Version 1; fs.ErrExist if its ID or Key is taken.
+func (l *Ledger) Insert(ctx context.Context, j job.Job) error {
+	const statement = `INSERT INTO jobs (id, version, owner, key, visible, ring_at, clean_at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+	j.Version = 1
+	if _, err := l.store(ctx, statement, j); err != nil {
+		return fmt.Errorf("insert job %s: %w", j.ID, err)
+	}
+	return nil
+}
+
+// Get returns the job; fs.ErrNotExist if there is none.
+func (l *Ledger) Get(ctx context.Context, id string) (job.Job, error) {
+	j, err := l.one(ctx, "SELECT body FROM jobs WHERE id = ?", id)
+	if err != nil {
+		return job.Job{}, fmt.Errorf("get job %.40q: %w", id, err)
+	}
+	return j, nil
+}
+
+// ByKey returns the job with that Key; fs.ErrNotExist if there is none.
+func (l *Ledger) ByKey(ctx context.Context, key string) (job.Job, error) {
+	j, err := l.one(ctx, "SELECT body FROM jobs WHERE key = ?", key)
+	if err != nil {
+		return job.Job{}, fmt.Errorf("get the job of key %.80q: %w", key, err)
+	}
+	return j, nil
+}
+
+// Update stores what change makes of the job, unless somebody else was faster: then it starts over, and change runs
+// again. An error of change is returned as it is, with the job as read.
+func (l *Ledger) Update(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error) {
+	const statement = `UPDATE jobs SET version = ?2, owner = ?3, key = ?4, visible = ?5, ring_at = ?6, clean_at = ?7, body = ?8
+		WHERE id = ?1 AND version = ?2 - 1`
+	for {
+		read, err := l.Get(ctx, id)
+		if err != nil {
+			return job.Job{}, err
+		}
+		j := read
+		j.Tried = slices.Clone(read.Tried)
+		if err := change(&j); err != nil {
+			return read, err
+		}
+		j.ID, j.Version = read.ID, read.Version+1
+		stored, err := l.store(ctx, statement, j)
+		if err != nil {
+			return job.Job{}, fmt.Errorf("update job %s: %w", id, err)
+		}
+		if stored {
+			return j, nil
+		} // another writer has succeeded, so all together get on
+	}
+}
+
+// Remove forgets the job. Absence is nil.
+func (l *Ledger) Remove(ctx context.Context, id string) error {
+	if _, err := l.db.write.ExecContext(ctx, "DELETE FROM jobs WHERE id = ?", id); err != nil {
+		return fmt.Errorf("remove job %.40q: %w", id, err)
+	}
+	return nil
+}
+
+// List returns the owner's visible jobs, newest first, at most limit, only ids below before unless that is "".
+func (l *Ledger) List(ctx context.Context, owner, before string, limit int) ([]job.Job, error) {
+	jobs, err := l.all(ctx, listQuery, owner, before, max(0, limit))
+	if err != nil {
+		return nil, fmt.Errorf("list jobs of %s: %w", owner, err)
+	}
+	return jobs, nil
+}
+
+// Due returns the jobs that a sweeper must see to, at most limit of each kind, the longest due first.
+func (l *Ledger) Due(ctx context.Context, now time.Time, limit int) ([]job.Job, error) {
+	jobs, err := l.all(ctx, dueQuery, now.UnixMilli(), max(0, limit))
+	if err != nil {
+		return nil, fmt.Errorf("list due jobs: %w", err)
+	}
+	return jobs, nil
+}
+
+// store runs a statement whose parameters are the columns in the table's order, and reports whether it changed a row.
+func (l *Ledger) store(ctx context.Context, statement string, j job.Job) (bool, error) {
+	body, err := json.Marshal(j)
+	if err != nil {
+		return false, err
+	}
+	stored, err := changed(l.db.write.ExecContext(ctx, statement,
+		j.ID, j.Version, j.Owner, j.Key, j.Visible(), millis(j.RingAt), millis(j.CleanAt), string(body)))
+	if taken(err) {
+		return false, fs.ErrExist
+	}
+	return stored, err
+}
+
+func (l *Ledger) one(ctx context.Context, query, arg string) (job.Job, error) {
+	j, err := scanJob(l.db.read.QueryRowContext(ctx, query, arg).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return job.Job{}, fs.ErrNotExist
+	}
+	return j, err
+}
+
+func (l *Ledger) all(ctx context.Context, query string, args ...any) ([]job.Job, error) {
+	rows, err := l.db.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanJob)
+}
+
+func scanJob(scan func(...any) error) (j job.Job, err error) {
+	var body []byte
+	if err := scan(&body); err != nil {
+		return job.Job{}, err
+	}
+	err = json.Unmarshal(body, &j)
+	return j, err
+}
+
+// millis is a time as the schema has it: NULL for never.
+func millis(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
+}

@@ -1,0 +1,70 @@
+package embedded
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestQuestionsAreAnsweredFromAnIndex(t *testing.T) {
+	db, err := OpenDB(filepath.Join(t.TempDir(), "db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for name, tt := range map[string]struct {
+		query string
+		args  []any
+		want  []string
+	}{
+		"what is due":     {dueQuery, []any{1, 1}, []string{"jobs_ring", "jobs_clean"}},
+		"an owner's jobs": {listQuery, []any{"a", "b", 1}, []string{"jobs_owner"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan := explain(t, db, tt.query, tt.args)
+			for _, index := range tt.want {
+				if !strings.Contains(plan, "USING INDEX "+index) {
+					t.Errorf("index %s is not used:\n%s", index, plan)
+				}
+			}
+			if strings.Contains(plan, "SCAN jobs") {
+				t.Errorf("the table is scanned:\n%s", plan)
+			}
+		})
+	}
+}
+
+func explain(t *testing.T, db *DB, query string, args []any) string {
+	t.Helper()
+	rows, err := db.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := collect(rows, func(scan func(...any) error) (step string, err error) {
+		var id, parent, unused int
+		err = scan(&id, &parent, &unused, &step)
+		return step, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(steps, "\n")
+}
+
+func TestEveryConnectionIsDurableAndWaits(t *testing.T) {
+	db, err := OpenDB(filepath.Join(t.TempDir(), "db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	const full = "2"
+	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": full, "busy_timeout": "5000"} {
+		var got string
+		if err := db.write.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
+			t.Errorf("%s of the writer is %s (%v), want %s", pragma, got, err, want)
+		}
+	}
+	if _, err := db.read.ExecContext(t.Context(), "DELETE FROM jobs"); err == nil {
+		t.Error("a reader may write")
+	}
+}

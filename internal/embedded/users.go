@@ -1,0 +1,87 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"mp3converter/internal/user"
+)
+
+// Users keeps who may log in, on the terms of porttest.Users.
+type Users struct{ db *DB }
+
+// Users returns the users of the database.
+func (db *DB) Users() *Users { return &Users{db} }
+
+// The column's collation ignores case, which keeps addresses apart; a row is meant only by its exact address.
+const exactly = " WHERE email = ?1 AND email = ?1 COLLATE BINARY"
+
+// Find returns the row of that address; fs.ErrNotExist if there is none.
+func (s *Users) Find(ctx context.Context, email string) (user.User, error) {
+	u, err := scanUser(s.db.read.QueryRowContext(ctx, "SELECT email, password, admin FROM users"+exactly, email).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return user.User{}, fmt.Errorf("find user %q: %w", email, err)
+	}
+	return u, nil
+}
+
+// Add stores a new row; fs.ErrExist if the address is taken.
+func (s *Users) Add(ctx context.Context, u user.User) error {
+	_, err := s.db.write.ExecContext(ctx, "INSERT INTO users (email, password, admin) VALUES (?, ?, ?)", u.Email, u.Password, u.Admin)
+	if taken(err) {
+		err = fs.ErrExist
+	}
+	if err != nil {
+		return fmt.Errorf("add user %q: %w", u.Email, err)
+	}
+	return nil
+}
+
+// SetPassword replaces the password as stored; fs.ErrNotExist if there is no such row.
+func (s *Users) SetPassword(ctx context.Context, email, hash string) error {
+	if err := s.one(ctx, "UPDATE users SET password = ?2"+exactly, email, hash); err != nil {
+		return fmt.Errorf("set the password of user %q: %w", email, err)
+	}
+	return nil
+}
+
+// Delete removes the row; fs.ErrNotExist if there is none.
+func (s *Users) Delete(ctx context.Context, email string) error {
+	if err := s.one(ctx, "DELETE FROM users"+exactly, email); err != nil {
+		return fmt.Errorf("delete user %q: %w", email, err)
+	}
+	return nil
+}
+
+// List returns all rows sorted by address.
+func (s *Users) List(ctx context.Context) ([]user.User, error) {
+	rows, err := s.db.read.QueryContext(ctx, "SELECT email, password, admin FROM users ORDER BY email COLLATE BINARY")
+	if err != nil {
+		return nil, fmt.Errorf("list users: %w", err)
+	}
+	all, err := collect(rows, scanUser)
+	if err != nil {
+		return nil, fmt.Errorf("list users: %w", err)
+	}
+	return all, nil
+}
+
+// one runs a statement that must change a row.
+func (s *Users) one(ctx context.Context, statement string, args ...any) error {
+	found, err := changed(s.db.write.ExecContext(ctx, statement, args...))
+	if err == nil && !found {
+		return fs.ErrNotExist
+	}
+	return err
+}
+
+func scanUser(scan func(...any) error) (u user.User, err error) {
+	err = scan(&u.Email, &u.Password, &u.Admin)
+	return u, err
+}

@@ -1,0 +1,101 @@
+package porttest
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mp3converter/internal/job"
+)
+
+// TestLedger holds a store to the terms of Ledger. open returns an empty ledger and registers its end with t.Cleanup; it
+// is called once per test.
+func TestLedger(t *testing.T, open func(t *testing.T) Ledger) {
+	for name, test := range map[string]func(*testing.T, Ledger){
+		"every field comes back":                                   ledgerFields,
+		"a taken id or key is refused, and the first job stays":    ledgerTaken,
+		"of parallel inserts under one key one wins":               ledgerTakenAtOnce,
+		"what is absent is not found":                              ledgerAbsent,
+		"an update stores the change and counts the version":       ledgerUpdate,
+		"an error of change is returned as is and stores nothing":  ledgerRefuses,
+		"an update cannot take another job's key":                  ledgerKeyTaken,
+		"20 parallel increments make 20":                           ledgerIncrements,
+		"of parallel claims one wins":                              ledgerClaims,
+		"a stale attempt cannot commit":                            ledgerStale,
+		"an upload that arrives and the sweeper never both win":    ledgerArriveOrSweep,
+		"an upload that lives is never swept":                      ledgerLiveOrSweep,
+		"a removed job is forgotten and its key free":              ledgerRemove,
+		"the list is the owner's visible jobs, newest first":       ledgerList,
+		"due is what must be rung or cleaned, the longest first":   ledgerDue,
+		"due is limited for each kind":                             ledgerDueLimit,
+		"due is never a job whose times were cleared":              ledgerDueCleared,
+		"a context that is over fails every call, storing nothing": ledgerCancelled,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+const owner = "sid@gmail.com"
+
+// noon is when most of these tests take place.
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// newJob returns an upload of owner that began at noon, under a fresh id.
+func newJob() job.Job { return job.New(noon, job.DefaultRules(), job.NewID(noon), owner) }
+
+// queuedJob returns a job whose video has arrived at noon.
+func queuedJob(t *testing.T) job.Job {
+	t.Helper()
+	j := newJob()
+	if err := j.Arrived(noon, job.DefaultRules(), job.File{ID: j.ID, Name: "a.mp4", Bytes: 7}); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// fullJob returns a job with every field set, so that a new field is tested without anybody thinking of it.
+func fullJob(t *testing.T) job.Job {
+	t.Helper()
+	j := newJob()
+	v := reflect.ValueOf(&j).Elem()
+	for i := range v.NumField() {
+		f, name := v.Field(i), v.Type().Field(i).Name
+		switch {
+		case f.Type() == reflect.TypeFor[time.Time]():
+			f.Set(reflect.ValueOf(noon.Add(time.Duration(i) * (time.Hour + time.Millisecond))))
+		case f.Kind() == reflect.String && name != "ID":
+			f.SetString(`"` + name + `" ünï ` + "\t" + `'\`)
+		case f.Kind() == reflect.Int, f.Kind() == reflect.Int64:
+			f.SetInt(int64(i) + 1)
+		case f.Type() == reflect.TypeFor[[]string]():
+			f.Set(reflect.ValueOf([]string{job.NewID(noon), job.NewID(noon)}))
+		}
+		if f.IsZero() {
+			t.Fatalf("no idea how to fill job.Job.%s: teach fullJob", name)
+		}
+	}
+	return j
+}
+
+func insert(t *testing.T, l Ledger, j job.Job) job.Job {
+	t.Helper()
+	if err := l.Insert(t.Context(), j); err != nil {
+		t.Fatalf("Insert: %v", err)
+	}
+	j.Version = 1
+	return j
+}
+
+func wantJob(t *testing.T, l Ledger, want job.Job) {
+	t.Helper()
+	got, err := l.Get(t.Context(), want.ID)
+	if err != nil {
+		t.Errorf("Get: %v", err)
+		return
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Get (-want +got):\n%s", diff)
+	}
+}

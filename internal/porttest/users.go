@@ -1,0 +1,195 @@
+package porttest
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
+
+	"mp3converter/internal/user"
+)
+
+// Users stores who may log in. Addresses that differ only in the case of ASCII letters exclude each other; apart from
+// that they are compared byte for byte.
+type Users interface {
+	// Find returns the row of exactly that address; fs.ErrNotExist if there is none.
+	Find(ctx context.Context, email string) (user.User, error)
+	// Add stores a new row; fs.ErrExist if the address is taken, in whatever case.
+	Add(ctx context.Context, u user.User) error
+	// SetPassword replaces the password as stored, by an equal one too; fs.ErrNotExist if there is no row of exactly that address.
+	SetPassword(ctx context.Context, email, hash string) error
+	// List returns all rows sorted by the bytes of their addresses.
+	List(ctx context.Context) ([]user.User, error)
+	// Delete removes the row; fs.ErrNotExist if there is none of exactly that address.
+	Delete(ctx context.Context, email string) error
+}
+
+// TestUsers shows that a store of users keeps the port's terms. open returns an empty store and registers its end with
+// t.Cleanup; it is called once per test.
+func TestUsers(t *testing.T, open func(t *testing.T) Users) {
+	for name, test := range map[string]func(*testing.T, Users){
+		"what is added is found":                         usersFound,
+		"an address is taken once, in whatever case":     usersTaken,
+		"of many who add one address, one wins":          usersTakenAtOnce,
+		"an address is found byte for byte":              usersByBytes,
+		"a password is replaced, by an equal one too":    usersPassword,
+		"a deleted user is gone and may be added again":  usersDelete,
+		"the list is whole and sorted":                   usersList,
+		"what is no SQL to begin with stays data":        usersOdd,
+		"a context that is over is not a missing person": usersCancelled,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+// The two who are in most tests.
+var (
+	ann = user.User{Email: "ann@example.com", Password: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaA", Admin: true}
+	bob = user.User{Email: "bob@example.com", Password: "bob123"}
+)
+
+func usersFound(t *testing.T, users Users) {
+	mustAdd(t, users, ann, bob)
+	for _, want := range []user.User{ann, bob} {
+		wantUser(t, users, want)
+	}
+	_, err := users.Find(t.Context(), "eve@example.com")
+	wantUserErr(t, err, fs.ErrNotExist)
+}
+
+func usersTaken(t *testing.T, users Users) {
+	mustAdd(t, users, ann)
+	for _, email := range []string{"ann@example.com", "Ann@Example.com"} {
+		err := users.Add(t.Context(), user.User{Email: email, Password: "other"})
+		wantUserErr(t, err, fs.ErrExist)
+	}
+	wantUser(t, users, ann)
+}
+
+func usersTakenAtOnce(t *testing.T, users Users) {
+	const rivals = 8
+	won := make(chan user.User, rivals)
+	var group errgroup.Group
+	for i := range rivals {
+		group.Go(func() error {
+			u := user.User{Email: ann.Email, Password: string(rune('a' + i))}
+			err := users.Add(t.Context(), u)
+			switch {
+			case err == nil:
+				won <- u
+			case errors.Is(err, fs.ErrExist):
+				return nil
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	close(won)
+	if len(won) != 1 {
+		t.Fatalf("%d of %d added %s, want 1", len(won), rivals, ann.Email)
+	}
+	wantUser(t, users, <-won)
+}
+
+func usersByBytes(t *testing.T, users Users) {
+	mustAdd(t, users, ann)
+	for _, email := range []string{"", "ANN@example.com", "ann@example.com ", "ann@example.com\x00", "ann%", "ánn@example.com"} {
+		_, err := users.Find(t.Context(), email)
+		wantUserErr(t, err, fs.ErrNotExist)
+		wantUserErr(t, users.SetPassword(t.Context(), email, "stolen"), fs.ErrNotExist)
+		wantUserErr(t, users.Delete(t.Context(), email), fs.ErrNotExist)
+	}
+	wantUser(t, users, ann)
+}
+
+func usersPassword(t *testing.T, users Users) {
+	mustAdd(t, users, ann, bob)
+	changed := bob
+	changed.Password = ann.Password
+	for range 2 {
+		if err := users.SetPassword(t.Context(), bob.Email, changed.Password); err != nil {
+			t.Fatal(err)
+		}
+		wantUser(t, users, changed)
+	}
+	wantUser(t, users, ann)
+	wantUserErr(t, users.SetPassword(t.Context(), "eve@example.com", "x"), fs.ErrNotExist)
+}
+
+func usersDelete(t *testing.T, users Users) {
+	mustAdd(t, users, ann, bob)
+	if err := users.Delete(t.Context(), ann.Email); err != nil {
+		t.Fatal(err)
+	}
+	_, err := users.Find(t.Context(), ann.Email)
+	wantUserErr(t, err, fs.ErrNotExist)
+	wantUserErr(t, users.Delete(t.Context(), ann.Email), fs.ErrNotExist)
+	wantUser(t, users, bob)
+	mustAdd(t, users, ann)
+	wantUser(t, users, ann)
+}
+
+func usersList(t *testing.T, users Users) {
+	wantUsers(t, users)
+	zoe := user.User{Email: "Zoe@example.com", Password: "x", Admin: true}
+	mustAdd(t, users, bob, ann, zoe)
+	wantUsers(t, users, zoe, ann, bob)
+}
+
+func usersOdd(t *testing.T, users Users) {
+	odd := user.User{Email: `o'brien"--;\@exämple.com`, Password: `'; DROP TABLE user; -- %s ☃`, Admin: true}
+	mustAdd(t, users, odd)
+	wantUser(t, users, odd)
+	wantUsers(t, users, odd)
+}
+
+func usersCancelled(t *testing.T, users Users) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := users.Find(ctx, ann.Email); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Find with a context that is over: %v, want an error that is not %v", err, fs.ErrNotExist)
+	}
+}
+
+func mustAdd(t *testing.T, users Users, all ...user.User) {
+	t.Helper()
+	for _, u := range all {
+		if err := users.Add(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func wantUser(t *testing.T, users Users, want user.User) {
+	t.Helper()
+	got, err := users.Find(t.Context(), want.Email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func wantUsers(t *testing.T, users Users, want ...user.User) {
+	t.Helper()
+	got, err := users.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(append([]user.User{}, want...), append([]user.User{}, got...)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func wantUserErr(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("error %v, want %v", err, want)
+	}
+}
