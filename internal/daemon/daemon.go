@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
@@ -43,6 +44,7 @@ type Process struct {
 	ready    readiness
 	group    *errgroup.Group
 	ctx      context.Context
+	deferred []func()
 }
 
 // Main runs a service and exits: 0 when it was told to stop and did, 1 with the error on standard error otherwise.
@@ -85,6 +87,9 @@ func Run(name string, s Settings, run func(p *Process) error) error {
 		p.Go("readiness", p.watch)
 	}
 	err = errors.Join(err, group.Wait())
+	for _, release := range slices.Backward(p.deferred) {
+		release()
+	}
 	if errors.Is(context.Cause(stop), errSignal) && (err == nil || errors.Is(err, context.Canceled)) {
 		p.Log.Info("stopped")
 		return nil
@@ -131,6 +136,9 @@ func (p *Process) Go(name string, part func(ctx context.Context) error) {
 	})
 }
 
+// Defer has release called after all parts have ended, the last first.
+func (p *Process) Defer(release func()) { p.deferred = append(p.deferred, release) }
+
 // Serve serves h on addr: it listens at once, so that a taken port is an error here, and returns where. When Context ends
 // it takes no more connections, lets the running requests end within Grace, and cuts off what is left.
 func (p *Process) Serve(name, addr string, h http.Handler) (net.Addr, error) {
@@ -162,7 +170,7 @@ func (p *Process) Serve(name, addr string, h http.Handler) (net.Addr, error) {
 // NewLog returns a logger that writes JSON, or text if w is a terminal.
 func NewLog(w io.Writer, level slog.Leveler, service string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor fits an int
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return slog.New(slog.NewTextHandler(w, options)).With("service", service)
 	}
 	return slog.New(slog.NewJSONHandler(w, options)).With("service", service)

@@ -32,11 +32,9 @@ func (p *Process) watch(ctx context.Context) error {
 	said := "never"
 	for {
 		lacks := strings.Join(p.ready.missing(ctx), "; ")
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case lacks == said:
-		case lacks == "":
+		switch lacks {
+		case said:
+		case "":
 			p.Log.Info("ready")
 		default:
 			p.Log.Warn("not ready", "missing", lacks)

@@ -1,0 +1,63 @@
+# Every target is a sentence in `make help`.
+SHELL    := bash
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  := -s -w -X mp3converter/internal/daemon.version=$(VERSION)
+TOOLS    := $(CURDIR)/.tools
+COMMANDS := auth gateway converter notification mp3converter
+FILE     ?=
+PKG      ?= ./...
+FUZZTIME ?= 30s
+export TOOLS
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run build test quick lint bench fuzz tools clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+demo: bin/mp3converter ## run the main job once, on embedded stores, and show it: make demo [FILE=video]
+	@.ci/deps demo
+	@bin/mp3converter demo $(FILE)
+
+run: bin/mp3converter ## run the suite on embedded stores: API on :8080, mails on :8025, data in ./.data
+	@.ci/deps demo
+	@DATA_DIR=$${DATA_DIR:-.data} bin/mp3converter
+
+build: $(COMMANDS:%=bin/%) ## build all commands into bin/
+
+bin/%: $(shell find cmd internal -name '*.go' -o -name '*.sql' -o -name '*.html' -o -name '*.css') go.mod go.sum
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/$*
+
+test: deps tools lint ## run all tests, on real servers: make test [PKG=./internal/job]
+	go test -race -timeout 14m $(PKG)
+
+quick: tools ## run the tests of one package again: make quick PKG=./internal/gateway
+	go test -race $(PKG)
+
+lint: tools ## gofmt, go vet and golangci-lint
+	@unformatted=$$(gofmt -l cmd internal); [[ -z $$unformatted ]] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	go vet ./...
+	$(TOOLS)/golangci-lint run ./...
+
+bench: deps tools build ## compare with bare ffmpeg and the bare store, side by side: ratios
+	go run ./internal/bench
+
+fuzz: ## fuzz each target for FUZZTIME (30s)
+	@go list -f '{{.Dir}}' ./... | xargs grep -ls '^func Fuzz' --include='*_test.go' -r | sort -u | while read -r file; do \
+	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
+	    echo "$$target in $$file"; go test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) "$$(dirname $$file)" || exit 1; done; done
+
+tools: $(TOOLS)/ferretdb $(TOOLS)/golangci-lint ## build the tests' tools into .tools/
+
+.PHONY: deps
+deps:
+	@.ci/deps test
+
+$(TOOLS)/ferretdb: internal/tools/ferretdb/go.sum internal/tools/ferretdb/main.go
+	cd internal/tools/ferretdb && go build -o $@ .
+
+$(TOOLS)/golangci-lint: internal/tools/lint/go.sum
+	cd internal/tools/lint && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+clean: ## remove what was built, and the data of make run
+	rm -rf bin .tools .data

@@ -1,0 +1,31 @@
+// Command converter makes MP3s of videos, one per processor at a time. Settings are environment variables; converter -h
+// lists them.
+package main
+
+import (
+	"mp3converter/cmd/internal/backend"
+	"mp3converter/cmd/internal/encoder"
+	"mp3converter/internal/converter"
+	"mp3converter/internal/daemon"
+	"mp3converter/internal/job"
+)
+
+func main() {
+	daemon.Main("converter", func(c config) daemon.Settings { return c.Daemon }, run)
+}
+
+// run is the service.
+func run(p *daemon.Process, cfg config) error {
+	stores, err := backend.Open(p, cfg.Backend)
+	if err != nil {
+		return err
+	}
+	p.Defer(stores.Close)
+	ffmpeg := encoder.New(p, cfg.Encoder)
+	service := converter.New(converter.Config{
+		Ledger: stores.Ledger, Videos: stores.Videos, MP3s: stores.MP3s, Ring: stores.Doorbell.Ring,
+		Temp: ffmpeg.Temp, Convert: ffmpeg.Convert, Rules: stores.Rules, Worker: backend.Worker(), Log: p.Log, Metrics: p.Metrics,
+	})
+	stores.Consume(p, job.ForConverter, cfg.Encoder.Parallel(), service.Handle)
+	return nil
+}

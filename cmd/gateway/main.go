@@ -1,0 +1,40 @@
+// Command gateway is what users talk to: log in, upload, look after their jobs, download. It also sweeps: rings for jobs
+// nobody was rung for and removes what was left half done. Settings are environment variables; gateway -h lists them.
+package main
+
+import (
+	"context"
+
+	"mp3converter/cmd/internal/backend"
+	"mp3converter/internal/daemon"
+	"mp3converter/internal/gateway"
+)
+
+func main() {
+	daemon.Main("gateway", func(c config) daemon.Settings { return c.Daemon }, run)
+}
+
+// run is the service.
+func run(p *daemon.Process, cfg config) error {
+	stores, err := backend.Open(p, cfg.Backend)
+	if err != nil {
+		return err
+	}
+	p.Defer(stores.Close)
+	auth := gateway.NewAuth(cfg.Auth, nil)
+	p.Defer(auth.Close)
+	parts := gateway.Config{
+		Auth: auth, Videos: stores.Videos, MP3s: stores.MP3s, Ledger: stores.Ledger, Ring: stores.Doorbell.Ring,
+		Rules: stores.Rules, Log: p.Log, Metrics: p.Metrics,
+	}
+	cfg.Uploads.Apply(&parts)
+	service := gateway.New(parts)
+	p.Go("sweeper", func(ctx context.Context) error {
+		if err := stores.Prepare(ctx, p); err != nil {
+			return nil //nolint:nilerr // told to stop before MongoDB came up
+		}
+		return service.Sweep(ctx)
+	})
+	_, err = p.Serve("http", cfg.Listen, service.Routes())
+	return err
+}

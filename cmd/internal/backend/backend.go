@@ -1,0 +1,115 @@
+// Package backend is the assembly that gateway, converter and notification have in common: files and ledger in MongoDB,
+// messages through RabbitMQ, and the doorbell over both. What a service does with them is in its own command.
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"mp3converter/internal/daemon"
+	"mp3converter/internal/doorbell"
+	"mp3converter/internal/job"
+	"mp3converter/internal/mongodb"
+	"mp3converter/internal/rabbit"
+	"mp3converter/internal/settings"
+)
+
+// Settings are the variables behind it.
+type Settings struct {
+	MongoDB    settings.Secret  `env:"MONGODB_URI,required,notEmpty" doc:"MongoDB's connection string; write a one-node replica set with directConnection=true"`
+	RabbitMQ   settings.Secret  `env:"RABBITMQ_URL,required,notEmpty" doc:"amqp:// or amqps:// with user, password and virtual host"`
+	VideoQueue string           `env:"VIDEO_QUEUE" envDefault:"video" doc:"queue that rings for the converter"`
+	MP3Queue   string           `env:"MP3_QUEUE" envDefault:"mp3" doc:"queue that rings for notification"`
+	QueueType  string           `env:"QUEUE_TYPE" envDefault:"quorum" doc:"quorum or classic; must be what existing queues are"`
+	Confirm    settings.Seconds `env:"CONFIRM_SECONDS" envDefault:"5" doc:"patience with the broker's confirmation of a message"`
+	settings.Rules
+}
+
+// Validate reports what the variables cannot be.
+func (s Settings) Validate() error {
+	err := s.Rules.Validate()
+	if s.QueueType != "quorum" && s.QueueType != "classic" {
+		err = errors.Join(err, errors.New("QUEUE_TYPE: neither quorum nor classic"))
+	}
+	if s.VideoQueue == s.MP3Queue {
+		err = errors.Join(err, errors.New("VIDEO_QUEUE and MP3_QUEUE: must differ"))
+	}
+	return err
+}
+
+// Backend is what the settings name, opened.
+type Backend struct {
+	Videos, MP3s *mongodb.Files
+	Ledger       *mongodb.Ledger
+	Broker       *rabbit.Broker
+	Doorbell     doorbell.Doorbell
+	Rules        job.Rules
+
+	settings Settings
+	client   *mongodb.Client
+}
+
+// Open connects in the background: it waits for nobody. The service is ready when both servers are there.
+func Open(p *daemon.Process, s Settings) (*Backend, error) {
+	client, err := mongodb.Connect(string(s.MongoDB), p.Name)
+	if err != nil {
+		return nil, fmt.Errorf("MONGODB_URI: %w", err)
+	}
+	b := &Backend{
+		Videos: client.Videos(), MP3s: client.MP3s(), Ledger: client.Jobs(), Rules: s.Rules.Job(), settings: s, client: client,
+		Broker: rabbit.New(rabbit.Config{
+			URL: string(s.RabbitMQ), Name: p.Name, QueueType: s.QueueType, ConfirmTimeout: s.Confirm.D(),
+			Grace: p.Grace(), Log: p.Log,
+		}),
+	}
+	b.Doorbell = doorbell.Doorbell{Ledger: b.Ledger, Publish: b.publish, Rules: b.Rules}
+	p.Needs("mongodb", client.Ping)
+	p.Needs("rabbitmq", b.Broker.Ready)
+	return b, nil
+}
+
+// Prepare waits for MongoDB and creates the indexes that are missing.
+func (b *Backend) Prepare(ctx context.Context, p *daemon.Process) error {
+	return p.WaitFor(ctx, "mongodb", b.client.EnsureIndexes)
+}
+
+// Consume has the messages of a queue handled until ctx is over.
+func (b *Backend) Consume(p *daemon.Process, from job.Bell, workers int, handle rabbit.Handle) {
+	p.Go("consume "+b.queue(from), func(ctx context.Context) error {
+		if err := b.Prepare(ctx, p); err != nil {
+			return nil //nolint:nilerr // told to stop before MongoDB came up
+		}
+		return b.Broker.Consume(ctx, b.queue(from), workers, handle)
+	})
+}
+
+// Close ends the connections, after everything that uses them has ended.
+func (b *Backend) Close() {
+	b.Broker.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = b.client.Close(ctx) // nothing is written any more
+}
+
+func (b *Backend) publish(ctx context.Context, to job.Bell, m job.Message) error {
+	return b.Broker.Publish(ctx, b.queue(to), m)
+}
+
+func (b *Backend) queue(bell job.Bell) string {
+	if bell == job.ForConverter {
+		return b.settings.VideoQueue
+	}
+	return b.settings.MP3Queue
+}
+
+// Worker names this process in the ledger: the pod's name, or the machine's, and the process id.
+func Worker() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s/%d", host, os.Getpid())
+}

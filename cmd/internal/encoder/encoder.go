@@ -1,0 +1,74 @@
+// Package encoder is the assembly of ffmpeg that the converter and the suite in one process have in common.
+package encoder
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"time"
+
+	"mp3converter/internal/daemon"
+	"mp3converter/internal/ffmpeg"
+	"mp3converter/internal/job"
+	"mp3converter/internal/settings"
+)
+
+// Settings are the variables behind it.
+type Settings struct {
+	Workers     int              `env:"WORKERS" envDefault:"0" doc:"conversions at once, each one core; 0 is one for each processor"`
+	FFmpeg      string           `env:"FFMPEG" envDefault:"ffmpeg" doc:"the ffmpeg program"`
+	Scratch     string           `env:"SCRATCH_DIR" envDefault:"/tmp" doc:"folder for the running conversions: WORKERS times the largest video and its MP3"`
+	MaxDuration settings.Seconds `env:"MAX_DURATION_SECONDS" envDefault:"43200" doc:"longest sound; a longer one fails as too_long"`
+	MaxMP3      int64            `env:"MAX_MP3_BYTES" envDefault:"4294967296" doc:"largest MP3; a larger one fails as too_large"`
+}
+
+// Validate reports what the variables cannot be.
+func (s Settings) Validate() error {
+	if s.Workers < 0 {
+		return errors.New("WORKERS: less than 0")
+	}
+	return nil
+}
+
+// Parallel is how many conversions run at once.
+func (s Settings) Parallel() int {
+	if s.Workers == 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return s.Workers
+}
+
+// Encoder is ffmpeg as package converter takes it.
+type Encoder struct{ runner ffmpeg.Runner }
+
+// New returns the encoder that the settings name, and has readiness say if its program does not work.
+func New(p *daemon.Process, s Settings) Encoder {
+	runner := ffmpeg.Runner{Path: s.FFmpeg, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3}
+	p.Go("check of ffmpeg", func(ctx context.Context) error {
+		return check(ctx, p, runner)
+	})
+	return Encoder{runner}
+}
+
+// check says at start what ffmpeg there is, or that there is none: jobs then wait, and lose no attempt.
+func check(ctx context.Context, p *daemon.Process, runner ffmpeg.Runner) error {
+	var version string
+	err := p.WaitFor(ctx, "ffmpeg (FFMPEG, SCRATCH_DIR)", func(ctx context.Context) (err error) {
+		version, err = runner.Check(ctx)
+		return err
+	})
+	if err == nil {
+		p.Log.Info("ffmpeg works", "version", version)
+	}
+	return nil
+}
+
+// Temp returns an unnamed scratch file.
+func (e Encoder) Temp() (*os.File, error) { return e.runner.Temp() }
+
+// Convert makes an MP3 of a video.
+func (e Encoder) Convert(ctx context.Context, in, out *os.File, title string, profile job.Profile, progress func(percent int)) (time.Duration, error) {
+	result, err := e.runner.Convert(ctx, in, out, ffmpeg.Options{Title: title, Profile: profile, Progress: progress})
+	return result.Duration, err
+}

@@ -1,0 +1,32 @@
+// Package uploads is the settings of uploads and sweeping that the gateway and the suite in one process have in common.
+package uploads
+
+import (
+	"errors"
+
+	"mp3converter/internal/gateway"
+	"mp3converter/internal/settings"
+)
+
+// Settings are the variables.
+type Settings struct {
+	MaxUpload      int64            `env:"MAX_UPLOAD_BYTES" envDefault:"4294967296" doc:"largest video; a larger one is answered 413"`
+	MaxUploads     int              `env:"MAX_UPLOADS" envDefault:"64" doc:"uploads at once; one more is answered 503"`
+	MaxUploadsEach int              `env:"MAX_UPLOADS_PER_USER" envDefault:"48" doc:"uploads of one user at once"`
+	Stall          settings.Seconds `env:"STALL_SECONDS" envDefault:"30" doc:"a sender silent for this long is cut off with 408"`
+	Sweep          settings.Seconds `env:"SWEEP_SECONDS" envDefault:"10" doc:"how often to look for jobs nobody was rung for, and for garbage"`
+}
+
+// Validate reports what the variables cannot be.
+func (s Settings) Validate() error {
+	if s.MaxUpload < 1 || s.MaxUploads < 1 || s.MaxUploadsEach < 1 {
+		return errors.New("MAX_UPLOAD_BYTES, MAX_UPLOADS, MAX_UPLOADS_PER_USER: each at least 1")
+	}
+	return nil
+}
+
+// Apply puts them into a gateway's configuration.
+func (s Settings) Apply(c *gateway.Config) {
+	c.MaxUpload, c.MaxUploads, c.MaxUploadsEach = s.MaxUpload, s.MaxUploads, s.MaxUploadsEach
+	c.Stall, c.SweepEvery = s.Stall.D(), s.Sweep.D()
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"mp3converter/cmd/internal/backend"
+	"mp3converter/internal/daemon"
+	"mp3converter/internal/job"
+	"mp3converter/internal/settings"
+	"mp3converter/internal/smtp"
+)
+
+// config is the command's environment. The original's two variables are enough for Gmail.
+type config struct {
+	GmailAddress  string           `env:"GMAIL_ADDRESS" doc:"Gmail account that sends, unless SMTP_USER and MAIL_FROM say otherwise"`
+	GmailPassword settings.Secret  `env:"GMAIL_PASSWORD" doc:"its app password, unless SMTP_PASSWORD says otherwise"`
+	Host          string           `env:"SMTP_HOST" envDefault:"smtp.gmail.com" doc:"mail server"`
+	Port          int              `env:"SMTP_PORT" doc:"its port; without it 587 for starttls, 465 for implicit, 25 for none"`
+	User          string           `env:"SMTP_USER" doc:"log in as; without it GMAIL_ADDRESS"`
+	Password      settings.Secret  `env:"SMTP_PASSWORD" doc:"its password; without it GMAIL_PASSWORD"`
+	TLS           smtp.TLS         `env:"SMTP_TLS" envDefault:"starttls" doc:"starttls, implicit, or none: for a mail catcher only, and never with a password"`
+	CAFile        string           `env:"SMTP_CA_FILE" doc:"PEM file of certificates to trust beside the system's"`
+	Timeout       settings.Seconds `env:"SMTP_TIMEOUT_SECONDS" envDefault:"60" doc:"patience with the mail server, for one mail"`
+	From          string           `env:"MAIL_FROM" doc:"sender's address; without it GMAIL_ADDRESS"`
+	Domain        string           `env:"MAIL_DOMAIN" doc:"right of the @ in Message-IDs; without it MAIL_FROM's"`
+	BaseURL       string           `env:"BASE_URL" envDefault:"http://mp3converter.com" doc:"the gateway as users reach it, for the address in the mail"`
+	Workers       int              `env:"WORKERS" envDefault:"4" doc:"mails at once"`
+	Backend       backend.Settings
+	Daemon        daemon.Settings
+}
+
+// Validate reports what the variables cannot be together.
+func (c config) Validate() error {
+	mistakes := []error{c.Backend.Validate()}
+	if !job.IsAddress(c.from()) {
+		mistakes = append(mistakes, errors.New("MAIL_FROM (or GMAIL_ADDRESS): no e-mail address"))
+	}
+	if c.Workers < 1 {
+		mistakes = append(mistakes, errors.New("WORKERS: at least 1"))
+	}
+	return errors.Join(mistakes...)
+}
+
+func (c config) from() string { return cmp.Or(c.From, c.GmailAddress) }
+
+// sender is the mail server that the settings name. Nothing is sent yet.
+func (c config) sender() (*smtp.Sender, error) {
+	roots, err := smtp.RootCAs(c.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("SMTP_CA_FILE: %w", err)
+	}
+	server := smtp.Config{
+		Host: c.Host, Port: c.Port, TLS: c.TLS, RootCAs: roots, Timeout: c.Timeout.D(),
+		User: cmp.Or(c.User, c.GmailAddress), Password: string(cmp.Or(c.Password, c.GmailPassword)),
+	}
+	if c.TLS == smtp.None {
+		server.User, server.Password = c.User, string(c.Password) // Gmail's do not go to a mail catcher
+	}
+	return smtp.New(server)
+}

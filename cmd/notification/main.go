@@ -1,0 +1,33 @@
+// Command notification sends the one mail that each finished job owes its owner. Settings are environment variables;
+// notification -h lists them.
+package main
+
+import (
+	"mp3converter/cmd/internal/backend"
+	"mp3converter/internal/daemon"
+	"mp3converter/internal/job"
+	"mp3converter/internal/notification"
+)
+
+func main() {
+	daemon.Main("notification", func(c config) daemon.Settings { return c.Daemon }, run)
+}
+
+// run is the service.
+func run(p *daemon.Process, cfg config) error {
+	sender, err := cfg.sender()
+	if err != nil {
+		return err
+	}
+	stores, err := backend.Open(p, cfg.Backend)
+	if err != nil {
+		return err
+	}
+	p.Defer(stores.Close)
+	service := notification.New(notification.Config{
+		Ledger: stores.Ledger, MP3s: stores.MP3s, Send: sender.Send, Rules: stores.Rules,
+		From: cfg.from(), BaseURL: cfg.BaseURL, Host: cfg.Domain, Worker: backend.Worker(), Log: p.Log, Metrics: p.Metrics,
+	})
+	stores.Consume(p, job.ForMailer, cfg.Workers, service.Handle)
+	return nil
+}
