@@ -12,8 +12,8 @@ import (
 	"mp3converter/internal/user"
 )
 
-// Users stores who may log in. Addresses that differ only in the case of ASCII letters exclude each other; apart from
-// that they are compared byte for byte.
+// Users stores who may log in. Addresses that differ only in the case of ASCII letters exclude each other (MySQL's
+// collations let those that differ in accents exclude each other, too); apart from that they are compared byte for byte.
 type Users interface {
 	// Find returns the row of exactly that address; fs.ErrNotExist if there is none.
 	Find(ctx context.Context, email string) (user.User, error)

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"mp3converter/internal/daemon"
+	"mp3converter/internal/mysql"
+	"mp3converter/internal/settings"
+)
+
+// config is the command's environment.
+type config struct {
+	Listen string          `env:"LISTEN" envDefault:":5000" doc:"host:port of /login and /validate; keep it inside the cluster"`
+	Secret settings.Secret `env:"JWT_SECRET,required,notEmpty" doc:"key of the tokens, at least 32 bytes, the same in every replica"`
+	MySQL  database
+	daemon.Settings
+}
+
+// database is where the users are; the sub-commands need nothing else.
+type database struct {
+	Host     string          `env:"MYSQL_HOST,required,notEmpty" doc:"MySQL or MariaDB server"`
+	Port     int             `env:"MYSQL_PORT" envDefault:"3306" doc:"its port"`
+	User     string          `env:"MYSQL_USER" envDefault:"auth_user" doc:"its user"`
+	Password settings.Secret `env:"MYSQL_PASSWORD,required" doc:"the user's password"`
+	Name     string          `env:"MYSQL_DB" envDefault:"auth" doc:"database that init.sql made"`
+}
+
+func (d database) open() (*mysql.DB, error) {
+	return mysql.Open(mysql.Config{Host: d.Host, Port: d.Port, User: d.User, Password: string(d.Password), Database: d.Name})
+}

@@ -1,0 +1,88 @@
+// Package auth logs users in and says whose a token is: POST /login and POST /validate of the original system. It hashes
+// and compares passwords; where users are kept, how a token is made (package token), and what a user may do with it are
+// left to others.
+package auth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mp3converter/internal/token"
+	"mp3converter/internal/user"
+	"mp3converter/internal/web"
+)
+
+// Users is where users are kept. Any error but fs.ErrNotExist means that it is away.
+type Users interface {
+	// Find returns the user with exactly this address; fs.ErrNotExist if there is none.
+	Find(ctx context.Context, email string) (user.User, error)
+	// SetPassword replaces a user's password as it is stored.
+	SetPassword(ctx context.Context, email, hash string) error
+}
+
+// Config is what a Service is made of.
+type Config struct {
+	Users Users
+	Key   token.Key
+
+	// Life is how long a token is good; 0 means the original's 24 hours.
+	Life time.Duration
+	// Timeout is how long a login waits for the store, and how long for its turn to hash; 0 means 2 s each. It is shorter
+	// than the gateway's patience, so that a frozen database is answered with 503 and not with silence.
+	Timeout time.Duration
+
+	Log     *slog.Logger          // of requests; nil discards
+	Metrics prometheus.Registerer // of requests; nil discards
+}
+
+// Service answers /login and /validate.
+type Service struct {
+	cfg    Config
+	hasher *hasher
+}
+
+// New returns the service of a configuration.
+func New(c Config) *Service {
+	if c.Life == 0 {
+		c.Life = 24 * time.Hour
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 2 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	return &Service{cfg: c, hasher: newHasher(c.Timeout)}
+}
+
+// Why a request is refused.
+var (
+	errMissing     = errors.New("no credentials")
+	errCredentials = errors.New("credentials refused")
+)
+
+// answers are the contract's. What is in no row is the store being away: 503.
+var answers = web.Errors{
+	{Err: errMissing, Refusal: web.Refusal{Code: http.StatusUnauthorized, Text: "missing credentials"}},
+	{Err: errCredentials, Refusal: web.Refusal{Code: http.StatusUnauthorized, Text: "invalid credentials"}},
+	{Err: token.ErrInvalid, Refusal: web.Refusal{Code: http.StatusForbidden, Text: "not authorized"}},
+	{Err: errBusy, Refusal: web.Unavailable},
+}
+
+// Routes are the service's: two, by POST only. Call it once: it registers the metrics of requests.
+func (s *Service) Routes() http.Handler {
+	r := chi.NewRouter()
+	r.Use(web.Log(s.cfg.Log, s.cfg.Metrics), web.Secure)
+	r.Post("/login", answers.Handle(s.login))
+	r.Post("/validate", answers.Handle(s.validate))
+	return r
+}

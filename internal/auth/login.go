@@ -1,0 +1,106 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"mp3converter/internal/job"
+	"mp3converter/internal/token"
+	"mp3converter/internal/user"
+	"mp3converter/internal/web"
+)
+
+// MaxPassword is in bytes. Nobody types more, and hashing must not depend on how much a stranger sends.
+const MaxPassword = 1024
+
+// login answers with a token if the Basic credentials are those of a user.
+func (s *Service) login(w http.ResponseWriter, r *http.Request) error {
+	email, password, err := credentials(r)
+	if err != nil {
+		return err
+	}
+	u, err := s.authenticate(r.Context(), email, password)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	signed, err := s.cfg.Key.Sign(token.Claims{
+		Username: u.Email, Admin: u.Admin, Iat: now.Unix(), Exp: now.Add(s.cfg.Life).Unix(),
+	})
+	if err != nil {
+		return err
+	}
+	web.Note(r.Context(), "user", u.Email)
+	web.Text(w, http.StatusOK, signed)
+	return nil
+}
+
+// credentials reads the Authorization header. What could not be anybody's is refused here: it costs no look and no hash,
+// and whoever sends it learns only what they know.
+func credentials(r *http.Request) (email, password string, err error) {
+	if _, err := authorization(r.Header, errCredentials); err != nil {
+		return "", "", err
+	}
+	email, password, ok := r.BasicAuth()
+	if !ok || !job.IsAddress(email) || password == "" || len(password) > MaxPassword {
+		return "", "", errCredentials
+	}
+	return email, password, nil
+}
+
+// authorization is the one header of that name; more than one are refused by the given error.
+func authorization(h http.Header, several error) (string, error) {
+	values := h.Values("Authorization")
+	switch {
+	case len(values) > 1:
+		return "", fmt.Errorf("%w: %d Authorization headers", several, len(values))
+	case len(values) == 0 || values[0] == "":
+		return "", errMissing
+	}
+	return values[0], nil
+}
+
+// authenticate returns the user whose password it is. For an unknown address it does the same work and gives the same
+// answer as for a wrong password.
+func (s *Service) authenticate(ctx context.Context, email, password string) (user.User, error) {
+	u, err := s.find(ctx, email)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return user.User{}, err
+	}
+	v, err := s.hasher.check(ctx, password, u.Password) // "" if unknown, which no password fits
+	if err != nil {
+		return user.User{}, fmt.Errorf("check password: %w", err)
+	}
+	if v.unreadable {
+		web.Note(ctx, "unreadable_password_of", email)
+	}
+	if !v.good {
+		return user.User{}, errCredentials
+	}
+	if v.rehash != "" {
+		s.replace(ctx, u, v.rehash)
+	}
+	return u, nil
+}
+
+func (s *Service) find(ctx context.Context, email string) (user.User, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	return s.cfg.Users.Find(ctx, email)
+}
+
+// replace stores a better hash of the password that was just right. If it fails the login is none the worse: the next
+// one tries again.
+func (s *Service) replace(ctx context.Context, u user.User, hash string) {
+	timed, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	if err := s.cfg.Users.SetPassword(timed, u.Email, hash); err != nil {
+		web.Note(ctx, "rehash_err", err)
+		return
+	}
+	web.Note(ctx, "rehashed", true)
+}

@@ -1,0 +1,104 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"mp3converter/internal/user"
+)
+
+// Find returns the row of exactly that address; fs.ErrNotExist if there is none.
+func (d *DB) Find(ctx context.Context, email string) (user.User, error) {
+	_, u, err := d.find(ctx, email)
+	return u, wrap("find user", err)
+}
+
+// find also returns the row's id, by which the other methods change it. The table's collation, whichever it is, takes
+// more addresses for the same than we do, so bytes are compared here; and it takes only UTF-8.
+func (d *DB) find(ctx context.Context, email string) (id int64, u user.User, err error) {
+	if !utf8.ValidString(email) {
+		return 0, user.User{}, fs.ErrNotExist
+	}
+	row := d.db.QueryRowContext(ctx, "SELECT id, email, password, admin FROM user WHERE email = ?", email)
+	err = row.Scan(&id, &u.Email, &u.Password, &u.Admin)
+	switch {
+	case errors.Is(err, sql.ErrNoRows), err == nil && u.Email != email:
+		return 0, user.User{}, fs.ErrNotExist
+	case err != nil:
+		return 0, user.User{}, err
+	}
+	return id, u, nil
+}
+
+// Add stores a new row; fs.ErrExist if the address is taken, in whatever case.
+func (d *DB) Add(ctx context.Context, u user.User) error {
+	_, err := d.db.ExecContext(ctx, "INSERT INTO user (email, password, admin) VALUES (?, ?, ?)", u.Email, u.Password, u.Admin)
+	if number(err) == erDuplicate {
+		err = fs.ErrExist
+	}
+	return wrap("add user", err)
+}
+
+// SetPassword replaces the password as stored; fs.ErrNotExist if there is no row of exactly that address.
+func (d *DB) SetPassword(ctx context.Context, email, hash string) error {
+	id, _, err := d.find(ctx, email)
+	if err == nil {
+		err = d.one(ctx, "UPDATE user SET password = ? WHERE id = ?", hash, id)
+	}
+	return wrap("set password", err)
+}
+
+// Delete removes the row; fs.ErrNotExist if there is none of exactly that address.
+func (d *DB) Delete(ctx context.Context, email string) error {
+	id, _, err := d.find(ctx, email)
+	if err == nil {
+		err = d.one(ctx, "DELETE FROM user WHERE id = ?", id)
+	}
+	return wrap("delete user", err)
+}
+
+// one runs a statement that is to hit a row; fs.ErrNotExist if somebody has deleted it in the meantime.
+func (d *DB) one(ctx context.Context, statement string, args ...any) error {
+	result, err := d.db.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return err
+	}
+	n, err := result.RowsAffected()
+	if err == nil && n == 0 {
+		err = fs.ErrNotExist
+	}
+	return err
+}
+
+// List returns all rows sorted by the bytes of their addresses.
+func (d *DB) List(ctx context.Context) ([]user.User, error) {
+	users, err := d.all(ctx)
+	if err != nil {
+		return nil, wrap("list users", err)
+	}
+	// Not by ORDER BY: it would sort as the table's collation does.
+	slices.SortFunc(users, func(a, b user.User) int { return strings.Compare(a.Email, b.Email) })
+	return users, nil
+}
+
+func (d *DB) all(ctx context.Context) ([]user.User, error) {
+	rows, err := d.db.QueryContext(ctx, "SELECT email, password, admin FROM user")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var users []user.User
+	for rows.Next() {
+		var u user.User
+		if err := rows.Scan(&u.Email, &u.Password, &u.Admin); err != nil {
+			return nil, err
+		}
+		users = append(users, u)
+	}
+	return users, rows.Err()
+}
