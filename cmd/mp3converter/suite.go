@@ -1,0 +1,197 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"mp3converter/cmd/internal/encoder"
+	"mp3converter/internal/auth"
+	"mp3converter/internal/converter"
+	"mp3converter/internal/daemon"
+	"mp3converter/internal/doorbell"
+	"mp3converter/internal/embedded"
+	"mp3converter/internal/gateway"
+	"mp3converter/internal/job"
+	"mp3converter/internal/notification"
+	"mp3converter/internal/token"
+	"mp3converter/internal/user"
+)
+
+// demoUser is made at the first start.
+const demoUser = "demo@example.com"
+
+// suite is the four services, running.
+type suite struct {
+	URL      string // of the gateway
+	InboxURL string
+	Data     string
+	Password string // of the demo user, if this start has made it
+
+	p      *daemon.Process
+	cfg    config
+	db     *embedded.DB
+	videos *embedded.Files
+	mp3s   *embedded.Files
+	queue  *embedded.Queue
+	bell   doorbell.Doorbell
+	rules  job.Rules
+}
+
+// start opens the stores and runs the services in p.
+func start(p *daemon.Process, cfg config) (*suite, error) {
+	s := &suite{p: p, cfg: cfg, Data: cfg.Data, rules: cfg.Job()}
+	for _, step := range []func() error{s.openStores, s.serveInbox, s.makeUser, s.serveGateway, s.runWorkers} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *suite) openStores() error {
+	lock, err := embedded.Lock(s.Data)
+	if err != nil {
+		return err
+	}
+	s.p.Defer(func() { lock.Close() })
+	if s.db, err = embedded.OpenDB(filepath.Join(s.Data, "mp3converter.db")); err != nil {
+		return err
+	}
+	s.p.Defer(func() { s.db.Close() })
+	if s.videos, err = embedded.OpenFiles(filepath.Join(s.Data, "videos")); err != nil {
+		return err
+	}
+	s.p.Defer(func() { s.videos.Close() })
+	if s.mp3s, err = embedded.OpenFiles(filepath.Join(s.Data, "mp3s")); err != nil {
+		return err
+	}
+	s.p.Defer(func() { s.mp3s.Close() })
+	s.queue = embedded.NewQueue(embedded.QueueConfig{Grace: s.p.Grace(), Log: s.p.Log})
+	s.bell = doorbell.Doorbell{Ledger: s.db.Jobs(), Rules: s.rules, Publish: func(ctx context.Context, to job.Bell, m job.Message) error {
+		return s.queue.Publish(ctx, string(to), m)
+	}}
+	return nil
+}
+
+func (s *suite) serveInbox() error {
+	addr, err := s.p.Serve("inbox", s.cfg.Inbox, s.db.Inbox().Handler(s.p.Log))
+	if err != nil {
+		return err
+	}
+	s.InboxURL = "http://" + addr.String()
+	return nil
+}
+
+// makeUser makes the demo user at the first start of a data folder.
+func (s *suite) makeUser() error {
+	users, err := s.db.Users().List(s.p.Context())
+	if err != nil || len(users) > 0 {
+		return err
+	}
+	s.Password = random(12)
+	return s.db.Users().Add(s.p.Context(), user.User{Email: demoUser, Password: auth.Hash(s.Password), Admin: true})
+}
+
+// serveGateway serves auth on a loopback port, so that the gateway talks to it as it does everywhere, and the gateway.
+func (s *suite) serveGateway() error {
+	secret, err := s.secret()
+	if err != nil {
+		return err
+	}
+	key, err := token.NewKey(secret)
+	if err != nil {
+		return err
+	}
+	authority := auth.New(auth.Config{Users: s.db.Users(), Key: key, Log: s.p.Log})
+	authAddr, err := s.p.Serve("auth", "127.0.0.1:0", authority.Routes())
+	if err != nil {
+		return err
+	}
+	client := gateway.NewAuth(authAddr.String(), nil)
+	s.p.Defer(client.Close)
+	parts := gateway.Config{
+		Auth: client, Videos: s.videos, MP3s: s.mp3s, Ledger: s.db.Jobs(), Ring: s.bell.Ring, Rules: s.rules,
+		Log: s.p.Log, Metrics: s.p.Metrics,
+	}
+	s.cfg.Uploads.Apply(&parts)
+	service := gateway.New(parts)
+	s.p.Go("sweeper", service.Sweep)
+	addr, err := s.p.Serve("gateway", s.cfg.Listen, service.Routes())
+	if err != nil {
+		return err
+	}
+	s.URL = cmp.Or(s.cfg.BaseURL, "http://"+addr.String())
+	return nil
+}
+
+func (s *suite) runWorkers() error {
+	ffmpeg := encoder.New(s.p, s.cfg.Encoder)
+	conversions := converter.New(converter.Config{
+		Ledger: s.db.Jobs(), Videos: s.videos, MP3s: s.mp3s, Ring: s.bell.Ring, Temp: ffmpeg.Temp, Convert: ffmpeg.Convert,
+		Rules: s.rules, Worker: "mp3converter", Log: s.p.Log, Metrics: s.p.Metrics,
+	})
+	mails := notification.New(notification.Config{
+		Ledger: s.db.Jobs(), MP3s: s.mp3s, Send: s.db.Inbox().Send, Rules: s.rules, From: "mp3converter@example.com",
+		BaseURL: s.URL, Worker: "mp3converter", Log: s.p.Log, Metrics: s.p.Metrics,
+	})
+	s.p.Go("converter", func(ctx context.Context) error {
+		return s.queue.Consume(ctx, string(job.ForConverter), s.cfg.Encoder.Parallel(), conversions.Handle)
+	})
+	s.p.Go("notification", func(ctx context.Context) error {
+		return s.queue.Consume(ctx, string(job.ForMailer), 1, mails.Handle)
+	})
+	return nil
+}
+
+// secret is the key of the tokens: random, made once, so that tokens survive a restart.
+func (s *suite) secret() (string, error) {
+	file := filepath.Join(s.Data, "jwt-secret")
+	secret, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		secret = []byte(random(32))
+		err = writeWhole(file, secret)
+	}
+	return string(secret), err
+}
+
+// writeWhole writes a file that is there whole or not at all, whatever ends the process or the machine.
+func writeWhole(name string, data []byte) error {
+	f, err := os.OpenFile(name+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+// random returns n random bytes in letters and digits.
+func random(n int) string {
+	raw := make([]byte, n)
+	_, _ = rand.Read(raw) // never fails: crypto/rand
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// welcome says where everything is.
+func (s *suite) welcome(w io.Writer) {
+	fmt.Fprintf(w, "\n  API    %s\n  mails  %s\n  data   %s\n", s.URL, s.InboxURL, s.Data)
+	if s.Password != "" {
+		fmt.Fprintf(w, "  user   %s, password %s  (made now, and not shown again)\n", demoUser, s.Password)
+	}
+	fmt.Fprintf(w, `
+  curl -X POST %[1]s/login -u %[2]s:PASSWORD
+  curl -X POST -F 'file=@./video.mp4' -H 'Authorization: Bearer JWT' %[1]s/upload
+  curl --output audio.mp3 -H 'Authorization: Bearer JWT' "%[1]s/download?fid=ID"
+
+`, s.URL, demoUser)
+}
