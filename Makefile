@@ -17,7 +17,7 @@ help: ## list the targets
 
 demo: bin/mp3converter ## run the main job once, on embedded stores, and show it: make demo [FILE=video]
 	@.ci/deps demo
-	@bin/mp3converter demo $(FILE)
+	@bin/mp3converter demo $(if $(FILE),"$(FILE)")
 
 run: bin/mp3converter ## run the suite on embedded stores: API on :8080, mails on :8025, data in ./.data
 	@.ci/deps demo

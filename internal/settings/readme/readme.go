@@ -1,0 +1,79 @@
+// Package readme keeps README's tables of settings equal to the code. It is for tests: go test ./cmd/... -update writes
+// the tables anew, for review.
+package readme
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"mp3converter/internal/settings"
+)
+
+var update = flag.Bool("update", false, "write README's tables of settings anew")
+
+// Check compares the variables with the table between README's marks <!-- settings NAME --> and <!-- end -->. Variables
+// that are in the lists of shared ones have tables of their own.
+func Check(t *testing.T, name string, vars []settings.Var, shared ...[]settings.Var) {
+	t.Helper()
+	vars = slices.DeleteFunc(vars, func(v settings.Var) bool {
+		return slices.ContainsFunc(slices.Concat(shared...), func(s settings.Var) bool { return s.Name == v.Name })
+	})
+	for i, v := range vars {
+		if v.Doc == "" {
+			t.Errorf("%s has no doc tag", v.Name)
+		}
+		if slices.ContainsFunc(vars[:i], func(o settings.Var) bool { return o.Name == v.Name }) {
+			t.Errorf("%s is in the settings twice", v.Name)
+		}
+	}
+	file := find(t)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), "<!-- settings "+name+" -->\n")
+	got, after, closed := strings.Cut(rest, "<!-- end -->")
+	if !ok || !closed {
+		t.Fatalf("README.md has no <!-- settings %s --> … <!-- end -->", name)
+	}
+	want := table(vars)
+	if got == want {
+		return
+	}
+	if !*update {
+		t.Fatalf("README.md's settings of %s are not what the code has; go test ./cmd/... -update writes\n%s", name, want)
+	}
+	text = []byte(before + "<!-- settings " + name + " -->\n" + want + "<!-- end -->" + after)
+	if err := os.WriteFile(file, text, 0o644); err != nil { //nolint:gosec // README is for everybody
+		t.Fatal(err)
+	}
+}
+
+func table(vars []settings.Var) string {
+	var b strings.Builder
+	b.WriteString("| variable | default | |\n|---|---|---|\n")
+	for _, v := range vars {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, v.Value(), v.Doc)
+	}
+	return b.String()
+}
+
+// find returns README.md's path from any folder of the repository.
+func find(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; dir != "/"; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+	}
+	return filepath.Join(dir, "README.md")
+}
