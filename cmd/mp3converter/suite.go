@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"time"
 
 	"mp3converter/cmd/internal/encoder"
 	"mp3converter/internal/auth"
@@ -48,7 +50,7 @@ type suite struct {
 // start opens the stores and runs the services in p.
 func start(p *daemon.Process, cfg config) (*suite, error) {
 	s := &suite{p: p, cfg: cfg, Data: cfg.Data, rules: cfg.Job()}
-	for _, step := range []func() error{s.openStores, s.serveInbox, s.makeUser, s.serveGateway, s.runWorkers} {
+	for _, step := range []func() error{s.openStores, s.recover, s.serveInbox, s.makeUser, s.serveGateway, s.runWorkers} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -81,6 +83,27 @@ func (s *suite) openStores() error {
 	return nil
 }
 
+// recover gives back what the process before this one was working on. The folder's lock proves that it is dead, and with
+// it its channels: no lease has to run out, and every bell is to be rung again.
+func (s *suite) recover() error {
+	ledger, now := s.db.Jobs(), time.Now()
+	const all, ever = math.MaxInt32, 100 * 365 * 24 * time.Hour
+	jobs, err := ledger.Due(s.p.Context(), now.Add(ever), all)
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		_, err := ledger.Update(s.p.Context(), j.ID, func(j *job.Job) error {
+			j.Orphaned(now)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("give back job %s: %w", j.ID, err)
+		}
+	}
+	return nil
+}
+
 func (s *suite) serveInbox() error {
 	addr, err := s.p.Serve("inbox", s.cfg.Inbox, s.db.Inbox().Handler(s.p.Log))
 	if err != nil {
@@ -110,7 +133,7 @@ func (s *suite) serveGateway() error {
 	if err != nil {
 		return err
 	}
-	authority := auth.New(auth.Config{Users: s.db.Users(), Key: key, Log: s.p.Log})
+	authority := auth.New(auth.Config{Users: s.db.Users(), Key: key, Log: s.p.Log.With("part", "auth")})
 	authAddr, err := s.p.Serve("auth", "127.0.0.1:0", authority.Routes())
 	if err != nil {
 		return err

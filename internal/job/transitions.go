@@ -195,14 +195,33 @@ func (j *Job) Delete(now time.Time) error {
 	return nil
 }
 
-// Rung notes a confirmed ring made while the job was in the given state, and when to remind.
+// Rung notes a confirmed ring made while the job was in the given state, and when to remind. A live lease keeps its own
+// time for the bell.
 func (j *Job) Rung(now time.Time, rules Rules, state State) error {
-	if j.State != state || j.RingAt.IsZero() || state == Converting {
+	if j.State != state || j.RingAt.IsZero() || state == Converting && stamp(now).Before(j.LeaseUntil) {
 		return ErrState
 	}
 	j.Rings++
 	j.RingAt = stamp(now).Add(rules.remindAfter(j.Rings))
 	return nil
+}
+
+// Orphaned notes that every process that worked on the job or was rung for it is known to be dead, as when a suite in one
+// process starts: no lease counts, and whoever sweeps rings and cleans without waiting for what will not come.
+func (j *Job) Orphaned(now time.Time) {
+	now = stamp(now)
+	if now.Before(j.LeaseUntil) {
+		j.LeaseUntil = now
+	}
+	if j.State == Uploading {
+		j.CleanAt = now
+	}
+	if !j.RingAt.IsZero() {
+		j.RingAt = now
+		if now.Before(j.NotBefore) {
+			j.RingAt = j.NotBefore
+		}
+	}
 }
 
 // RingDue reports whether the sweeper must ring for the job.

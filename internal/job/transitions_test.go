@@ -346,3 +346,38 @@ func TestRingingDoesNotProlongALease(t *testing.T) {
 		t.Errorf("Rung while converting = %v: RingAt must stay the lease's end", err)
 	}
 }
+
+func TestNobodyWaitsForTheDead(t *testing.T) {
+	for name, tt := range map[string]struct {
+		steps       []step
+		ring, clean time.Duration // due this long after the restart; -1 for never
+	}{
+		"half an upload":     {nil, -1, 0},
+		"queued and rung":    {[]step{arrive, func(j *Job, now time.Time) error { return j.Rung(now, rules, Queued) }}, 0, -1},
+		"half a conversion":  {[]step{arrive, claim}, 0, -1},
+		"a back-off runs on": {[]step{arrive, claim, crash1}, rules.RetryDelay - time.Second, -1},
+		"half a mail":        {[]step{arrive, claim, commit1, post}, 0, -1},
+		"done":               {[]step{arrive, claim, commit1, post, sent}, -1, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j, now := after(t, tt.steps...)
+			j.Orphaned(now)
+			if got := until(j.RingAt, now); got != tt.ring {
+				t.Errorf("rung for after %v, want %v", got, tt.ring)
+			}
+			if got := until(j.CleanAt, now); got != tt.clean {
+				t.Errorf("cleaned after %v, want %v", got, tt.clean)
+			}
+			if now.Before(j.LeaseUntil) {
+				t.Errorf("a dead worker's lease lives on until %v", j.LeaseUntil)
+			}
+		})
+	}
+}
+
+func until(at, now time.Time) time.Duration {
+	if at.IsZero() {
+		return -1
+	}
+	return at.Sub(now)
+}
