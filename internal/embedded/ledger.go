@@ -21,6 +21,8 @@ func (db *DB) Jobs() *Ledger { return &Ledger{db} }
 
 // The questions that must be answered from an index alone.
 const (
+	mp3Query = `SELECT body FROM jobs WHERE json_extract(body, '$.mp3') = ?2 AND owner = ?1 AND visible LIMIT 1`
+
 	listQuery = `SELECT body FROM jobs WHERE owner = ?1 AND visible AND (?2 = '' OR id < ?2) ORDER BY id DESC LIMIT ?3`
 
 	dueQuery = `SELECT body FROM (
@@ -56,6 +58,15 @@ func (l *Ledger) ByKey(ctx context.Context, key string) (job.Job, error) {
 	j, err := l.one(ctx, "SELECT body FROM jobs WHERE key = ?", key)
 	if err != nil {
 		return job.Job{}, fmt.Errorf("get the job of key %.80q: %w", key, err)
+	}
+	return j, nil
+}
+
+// ByMP3 returns the owner's visible job whose MP3 has that id; fs.ErrNotExist if there is none.
+func (l *Ledger) ByMP3(ctx context.Context, owner, id string) (job.Job, error) {
+	j, err := l.one(ctx, mp3Query, owner, id)
+	if err != nil {
+		return job.Job{}, fmt.Errorf("get the job of mp3 %.40q: %w", id, err)
 	}
 	return j, nil
 }
@@ -126,8 +137,8 @@ func (l *Ledger) store(ctx context.Context, statement string, j job.Job) (bool, 
 	return stored, err
 }
 
-func (l *Ledger) one(ctx context.Context, query, arg string) (job.Job, error) {
-	j, err := scanJob(l.db.read.QueryRowContext(ctx, query, arg).Scan)
+func (l *Ledger) one(ctx context.Context, query string, args ...any) (job.Job, error) {
+	j, err := scanJob(l.db.read.QueryRowContext(ctx, query, args...).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return job.Job{}, fs.ErrNotExist
 	}

@@ -19,6 +19,7 @@ func TestQuestionsAreAnsweredFromAnIndex(t *testing.T) {
 	}{
 		"what is due":     {dueQuery, []any{1, 1}, []string{"jobs_ring", "jobs_clean"}},
 		"an owner's jobs": {listQuery, []any{"a", "b", 1}, []string{"jobs_owner"}},
+		"an mp3's job":    {mp3Query, []any{"a", "b"}, []string{"jobs_mp3"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan := explain(t, db, tt.query, tt.args)

@@ -22,6 +22,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_ring  ON jobs (ring_at)  WHERE ring_at  IS NOT NULL;
 CREATE INDEX jobs_clean ON jobs (clean_at) WHERE clean_at IS NOT NULL;
 CREATE INDEX jobs_owner ON jobs (owner, id) WHERE visible;
+CREATE INDEX jobs_mp3   ON jobs (json_extract(body, '$.mp3')) WHERE json_extract(body, '$.mp3') IS NOT NULL;
 
 CREATE TABLE mails (
 	id         INTEGER PRIMARY KEY AUTOINCREMENT, -- in the order of arrival

@@ -254,6 +254,43 @@ func wantDue(t *testing.T, l Ledger, now time.Time, limit int, want ...job.Job) 
 	}
 }
 
+func ledgerByMP3(t *testing.T, l Ledger) {
+	converted := func(owner, mp3 string, state job.State) job.Job {
+		j := newJob()
+		j.Owner, j.MP3, j.State = owner, mp3, state
+		return insert(t, l, j)
+	}
+	mine, shared, deleted := job.NewID(noon), job.NewID(noon), job.NewID(noon)
+	insert(t, l, queuedJob(t)) // has none
+	want := map[[2]string]job.Job{
+		{owner, mine}:              converted(owner, mine, job.Done),
+		{owner, shared}:            converted(owner, shared, job.Converted), // two messages of the original may name one MP3
+		{"ann@gmail.com", shared}:  converted("ann@gmail.com", shared, job.Done),
+		{owner, deleted}:           {},
+		{"ann@gmail.com", mine}:    {},
+		{owner, job.NewID(noon)}:   {},
+		{owner, ""}:                {},
+		{owner, "no id"}:           {},
+		{"ann@gmail.com", deleted}: {},
+	}
+	converted(owner, deleted, job.Deleted)
+	for ask, want := range want {
+		got, err := l.ByMP3(t.Context(), ask[0], ask[1])
+		if want.ID == "" {
+			if !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("ByMP3(%q) = %v, %v, want fs.ErrNotExist", ask, got.ID, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("ByMP3(%q): %v", ask, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("ByMP3(%q) (-want +got):\n%s", ask, diff)
+		}
+	}
+}
+
 func ledgerDue(t *testing.T, l Ledger) {
 	const minute = time.Minute
 	_ = dueJob(t, l, 0, 0)
@@ -302,6 +339,7 @@ func ledgerCancelled(t *testing.T, l Ledger) {
 		"Insert": func() error { return l.Insert(ctx, late) },
 		"Get":    func() error { _, err := l.Get(ctx, j.ID); return err },
 		"ByKey":  func() error { _, err := l.ByKey(ctx, j.Key); return err },
+		"ByMP3":  func() error { _, err := l.ByMP3(ctx, owner, j.ID); return err },
 		"Update": func() error {
 			_, err := l.Update(ctx, j.ID, func(j *job.Job) error { j.Percent++; return nil })
 			return err

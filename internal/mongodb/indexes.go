@@ -1,0 +1,68 @@
+package mongodb
+
+import (
+	"context"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// EnsureIndexes creates the indexes that are missing. Call it at every start, before the first use: the driver would
+// create GridFS's only while a bucket is empty. Any number of processes may do so at once.
+func (c *Client) EnsureIndexes(ctx context.Context) error {
+	for _, want := range []struct {
+		in      *mongo.Collection
+		indexes []mongo.IndexModel
+	}{
+		{c.videos.files, filesIndexes()},
+		{c.videos.chunks, chunksIndexes()},
+		{c.mp3s.files, filesIndexes()},
+		{c.mp3s.chunks, chunksIndexes()},
+		{c.jobs.jobs, jobsIndexes()},
+	} {
+		for _, i := range want.indexes { // one at a time: FerretDB panics over four at once
+			if err := createIndex(ctx, want.in, i); err != nil {
+				return fmt.Errorf("create index %v of %s.%s: %w", i.Keys, want.in.Database().Name(), want.in.Name(), err)
+			}
+		}
+	}
+	return nil
+}
+
+func createIndex(ctx context.Context, in *mongo.Collection, i mongo.IndexModel) error {
+	ctx, cancel := context.WithTimeout(ctx, longTimeout)
+	defer cancel()
+	_, err := in.Indexes().CreateOne(ctx, i)
+	return err
+}
+
+// filesIndexes and chunksIndexes are the GridFS specification's, under the names that every driver gives them.
+func filesIndexes() []mongo.IndexModel { return []mongo.IndexModel{index("filename", "uploadDate")} }
+
+func chunksIndexes() []mongo.IndexModel { return []mongo.IndexModel{unique(index("files_id", "n"))} }
+
+func jobsIndexes() []mongo.IndexModel {
+	return []mongo.IndexModel{
+		unique(index("key")),
+		index("owner", "_id"),
+		index("mp3"),
+		index("ring_at"),
+		index("clean_at"),
+	}
+}
+
+// index is over the given fields, ascending.
+func index(fields ...string) mongo.IndexModel {
+	var keys bson.D
+	for _, f := range fields {
+		keys = append(keys, bson.E{Key: f, Value: int32(1)})
+	}
+	return mongo.IndexModel{Keys: keys}
+}
+
+func unique(i mongo.IndexModel) mongo.IndexModel {
+	i.Options = options.Index().SetUnique(true)
+	return i
+}

@@ -1,0 +1,209 @@
+package mongodb
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"golang.org/x/sync/errgroup"
+
+	"mp3converter/internal/job"
+)
+
+// Reading and hashing go on while inserts are under way, and memory stays bounded: inFlight batches of batchChunks
+// chunks are on their way, one more is being filled, and the driver holds two copies of each on its way.
+const (
+	batchChunks = 1
+	inFlight    = 4
+)
+
+// maxChunks is what the three bytes of a chunk's id count to: 4 TiB.
+const maxChunks = 1 << 24
+
+// maxStalls is how often in a row a reader may return nothing and no error, as in package bufio.
+const maxStalls = 100
+
+// upload is one Put. Its chunks' ids follow from first, so that it can remove them and never touches what a rival, or the
+// file that was there first, has under the same file id.
+type upload struct {
+	to        *Files
+	id        bson.ObjectID
+	first     bson.ObjectID // chunk 0's id; its last three bytes are zero
+	sum       hash.Hash
+	bytes     int64
+	chunks    int64 // handed to inserts so far
+	described bool  // the files document may be there
+}
+
+// chunkDoc is a document of fs.chunks.
+type chunkDoc struct {
+	ID   bson.ObjectID `bson:"_id"`
+	File bson.ObjectID `bson:"files_id"`
+	N    int32         `bson:"n"`
+	Data []byte        `bson:"data"`
+}
+
+func newUpload(to *Files, id string) (*upload, error) {
+	oid, err := objectID(id)
+	if err != nil {
+		return nil, err
+	}
+	first, err := objectID(job.NewID(time.Now()))
+	if err != nil {
+		return nil, err
+	}
+	return &upload{to: to, id: oid, first: chunkID(first, 0), sum: sha256.New()}, nil
+}
+
+// run stores the file and undoes what it did if it cannot.
+func (u *upload) run(ctx context.Context, f job.File, r io.Reader) (job.File, error) {
+	err := u.store(ctx, r)
+	if err == nil {
+		f.Bytes, f.SHA256, f.Stored = u.bytes, hex.EncodeToString(u.sum.Sum(nil)), time.Now().UTC().Truncate(time.Millisecond)
+		err = u.describe(ctx, f)
+	}
+	if err != nil {
+		return f, errors.Join(err, u.undo(ctx))
+	}
+	return f, nil
+}
+
+// store inserts the chunks. When it returns no insert is under way any more.
+func (u *upload) store(ctx context.Context, r io.Reader) error {
+	inserts, ctx := errgroup.WithContext(ctx)
+	inserts.SetLimit(inFlight)
+	err := u.read(ctx, r, func(batch []chunkDoc) {
+		inserts.Go(func() error { return u.insert(ctx, batch) }) // waits while inFlight are running
+	})
+	if failed := inserts.Wait(); failed != nil && !errors.Is(err, failed) {
+		err = errors.Join(err, failed)
+	}
+	return err
+}
+
+// read hands all that r yields to insert, in batches. It ends early when ctx does, with its cause.
+func (u *upload) read(ctx context.Context, r io.Reader, insert func([]chunkDoc)) error {
+	for {
+		batch := make([]chunkDoc, 0, batchChunks)
+		var err error
+		for len(batch) < batchChunks && err == nil {
+			var chunk chunkDoc
+			if chunk, err = u.next(ctx, r); len(chunk.Data) > 0 {
+				batch = append(batch, chunk)
+			}
+		}
+		if err != nil && err != io.EOF { //nolint:errorlint // as io.Reader has it: a wrapped io.EOF is no clean end
+			u.recycle(batch)
+			return err
+		}
+		if len(batch) > 0 {
+			insert(batch)
+		}
+		if err != nil {
+			return nil
+		}
+	}
+}
+
+// next returns the next chunk, without Data if there is none, and r's error.
+func (u *upload) next(ctx context.Context, r io.Reader) (chunkDoc, error) {
+	if u.chunks == maxChunks {
+		return chunkDoc{}, fmt.Errorf("more than %d chunks", maxChunks)
+	}
+	buffer := u.to.buffers.Get().(*[ChunkSize]byte)
+	n, err := fill(ctx, r, buffer[:])
+	if n == 0 {
+		u.to.buffers.Put(buffer)
+		return chunkDoc{}, err
+	}
+	_, _ = u.sum.Write(buffer[:n])                                                                      // never fails: package hash
+	chunk := chunkDoc{ID: chunkID(u.first, u.chunks), File: u.id, N: int32(u.chunks), Data: buffer[:n]} //nolint:gosec // at most maxChunks
+	u.chunks, u.bytes = u.chunks+1, u.bytes+int64(n)
+	return chunk, err
+}
+
+// fill reads until the buffer is full or r ends. Unlike io.ReadFull it leaves r's error alone, so that an
+// io.ErrUnexpectedEOF is r's own: a client that hung up.
+func fill(ctx context.Context, r io.Reader, buffer []byte) (n int, err error) {
+	for stalls := 0; n < len(buffer) && err == nil; {
+		if ctx.Err() != nil {
+			return n, context.Cause(ctx)
+		}
+		var m int
+		m, err = r.Read(buffer[n:])
+		n += m
+		if stalls++; m > 0 {
+			stalls = 0
+		}
+		if stalls == maxStalls {
+			return n, io.ErrNoProgress
+		}
+	}
+	return n, err
+}
+
+// insert stores a batch and gives its buffers back. It does not end with ctx, only with its own deadline: a cancelled
+// insert may still happen on the server, after undo.
+func (u *upload) insert(ctx context.Context, batch []chunkDoc) error {
+	defer u.recycle(batch)
+	ctx, cancel := u.to.client.bound(context.WithoutCancel(ctx))
+	defer cancel()
+	_, err := u.to.chunks.InsertMany(ctx, batch)
+	if err != nil {
+		return fmt.Errorf("insert chunks from %d on: %w", batch[0].N, known(err))
+	}
+	return nil
+}
+
+func (u *upload) recycle(batch []chunkDoc) {
+	for _, c := range batch {
+		u.to.buffers.Put((*[ChunkSize]byte)(c.Data[:ChunkSize]))
+	}
+}
+
+// describe makes the chunks a file: from here on it can be opened.
+func (u *upload) describe(ctx context.Context, f job.File) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	ctx, cancel := u.to.client.bound(context.WithoutCancel(ctx)) // as in insert
+	defer cancel()
+	_, err := u.to.files.InsertOne(ctx, filesDoc{
+		ID: u.id, Length: f.Bytes, Chunk: ChunkSize, Uploaded: f.Stored, Name: f.Name,
+		Metadata: metadata{Job: f.Job, Owner: f.Owner, Type: f.Type, SHA256: f.SHA256, First: u.first},
+	})
+	u.described = !mongo.IsDuplicateKeyError(err)
+	return known(err)
+}
+
+// undo removes what the upload has stored, also when ctx is over.
+func (u *upload) undo(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longTimeout)
+	defer cancel()
+	if u.described {
+		if _, err := u.to.files.DeleteOne(ctx, append(by("_id", u.id), by("metadata.firstChunk", u.first)...)); err != nil {
+			return fmt.Errorf("remove its description: %w", err)
+		}
+	}
+	if u.chunks == 0 {
+		return nil
+	}
+	mine := bson.D{{Key: "$gte", Value: u.first}, {Key: "$lte", Value: chunkID(u.first, maxChunks-1)}}
+	if _, err := u.to.chunks.DeleteMany(ctx, append(by("files_id", u.id), bson.E{Key: "_id", Value: mine})); err != nil {
+		return fmt.Errorf("remove its chunks: %w", err)
+	}
+	return nil
+}
+
+// chunkID is first with the chunk's number in the last three bytes.
+func chunkID(first bson.ObjectID, n int64) bson.ObjectID {
+	first[9], first[10], first[11] = byte(n>>16), byte(n>>8), byte(n)
+	return first
+}
