@@ -1,0 +1,115 @@
+package rabbit
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"mp3converter/internal/job"
+)
+
+// run is one worker.
+func (c *consumer) run() {
+	failures := 0 // in a row
+	for d := range c.work {
+		failures = c.process(d, failures)
+		c.hands.Add(-1)
+	}
+}
+
+// process takes one delivery to its end and returns how many failures in a row that makes.
+func (c *consumer) process(d delivery, failures int) int {
+	if c.ctx.Err() != nil {
+		c.give(d)
+		return failures
+	}
+	start := time.Now()
+	m, err := c.attempt(d)
+	v := judge(err, c.ctx.Err() != nil)
+	c.log(v, m, err, time.Since(start))
+	if v == bury {
+		v = c.bury(d, err)
+	}
+	switch v {
+	case settle:
+		c.dropped(d.Ack(one))
+		return 0
+	case postpone:
+		c.pause(d, backoff(c.b.cfg.Pause, maxPause, failures+1))
+	}
+	c.give(d)
+	return failures + 1
+}
+
+// attempt decodes and handles one message. A panic is a bug; as an error it costs one message a delay, not all of them
+// the process.
+func (c *consumer) attempt(d delivery) (m job.Message, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+			c.b.log.ErrorContext(c.late, "handler panicked", "queue", c.queue, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	if m, err = job.Decode(d.Body); err != nil {
+		return m, err
+	}
+	m.Foreign = false
+	return m, c.handle(c.late, m)
+}
+
+// maxBuried bounds the body of a dead letter. Whatever is longer is no message that could be sent once more.
+const maxBuried = 64 << 10
+
+// bury moves the delivery to the dead letters and returns what is to become of the original.
+func (c *consumer) bury(d delivery, reason error) verdict {
+	err := c.b.send(context.WithoutCancel(c.ctx), c.queue, deadLetters(c.queue), amqp.Publishing{
+		// The headers of somebody else are not taken over: nobody has bounded them.
+		Headers: amqp.Table{
+			"x-reason":         truncate(reason.Error()),
+			"x-original-queue": c.queue,
+			"x-buried-at":      time.Now().UTC(),
+			"x-original-bytes": int64(len(d.Body)),
+		},
+		ContentType: d.ContentType, ContentEncoding: d.ContentEncoding, AppId: d.AppId, Type: d.Type,
+		Body: d.Body[:min(len(d.Body), maxBuried)],
+	})
+	if err == nil {
+		return settle
+	}
+	c.b.log.ErrorContext(c.late, "dead letter not published", "queue", c.queue, "error", err)
+	return judge(err, c.ctx.Err() != nil)
+}
+
+// pause waits unless there is a reason to be rid of the delivery at once.
+func (c *consumer) pause(d delivery, pause time.Duration) {
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-d.lost:
+	case <-c.ctx.Done():
+	}
+}
+
+// give gives the delivery back. Nack, not Reject: RabbitMQ 4.3 counts only the latter against the message.
+func (c *consumer) give(d delivery) { c.dropped(d.Nack(one, requeue)) }
+
+// dropped takes the error of an Ack or Nack. It means that the channel is gone: then the message comes again, here or
+// elsewhere, and the ledger knows what has been done.
+func (c *consumer) dropped(err error) {
+	if err != nil {
+		c.b.log.DebugContext(c.late, "verdict dropped", "queue", c.queue, "error", err)
+	}
+}
+
+func (c *consumer) log(v verdict, m job.Message, err error, took time.Duration) {
+	level, attrs := slog.LevelInfo, []any{"queue", c.queue, "video", m.Video, "verdict", v, "took", took}
+	if err != nil {
+		level, attrs = slog.LevelWarn, append(attrs, "error", err)
+	}
+	c.b.log.Log(c.late, level, "message", attrs...)
+}
