@@ -1,0 +1,61 @@
+package ffmpeg
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"mp3converter/internal/job"
+)
+
+// Check converts a moment of silence and returns ffmpeg's version, so that a service finds out when it starts whether
+// the binary is there, has the MP3 encoder and may write to the scratch folder.
+func (r Runner) Check(ctx context.Context) (version string, err error) {
+	r = r.withDefaults()
+	var banner bytes.Buffer
+	cmd := r.command(ctx, []string{"-version"})
+	cmd.Stdout = &banner
+	if err := <-r.start(cmd); err != nil {
+		return "", fmt.Errorf("run %s: %w", r.Path, err)
+	}
+	in, err := r.Temp()
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	out, err := r.Temp()
+	if err != nil {
+		return "", err
+	}
+	defer out.Close()
+	if _, err := in.Write(silence()); err != nil {
+		return "", fmt.Errorf("write scratch file: %w: %w", job.ErrTransient, err)
+	}
+	if _, err := r.Convert(ctx, in, out, Options{Profile: job.Standard}); err != nil {
+		return "", fmt.Errorf("convert a test sound: %w", err)
+	}
+	return parseVersion(banner.Bytes()), nil
+}
+
+// parseVersion finds 5.1.9 in "ffmpeg version 5.1.9 Copyright (c) …".
+func parseVersion(banner []byte) string {
+	_, rest, _ := strings.Cut(string(banner), "version ")
+	version, _, _ := strings.Cut(rest, " ")
+	return version
+}
+
+// silence is a WAV file of a second of nothing.
+func silence() []byte {
+	const rate, bytesPerSample = 8000, 2
+	var b bytes.Buffer
+	for _, part := range []any{
+		[]byte("RIFF"), uint32(36 + rate*bytesPerSample), []byte("WAVEfmt "), uint32(16),
+		uint16(1), uint16(1), uint32(rate), uint32(rate * bytesPerSample), uint16(bytesPerSample), uint16(8 * bytesPerSample),
+		[]byte("data"), uint32(rate * bytesPerSample), make([]byte, rate*bytesPerSample),
+	} {
+		_ = binary.Write(&b, binary.LittleEndian, part) // a buffer takes everything
+	}
+	return b.Bytes()
+}

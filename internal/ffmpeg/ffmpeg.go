@@ -1,0 +1,142 @@
+// Package ffmpeg makes an MP3 of a video with somebody else's binary, on input that may be hostile. One process runs per
+// conversion, on two open files and with nothing else of ours: no environment, no other descriptors, a process group
+// that is killed as a whole, limits on time, memory and output. The container is sniffed here and named to ffmpeg, which
+// is forbidden any other, any codec that is not an ordinary audio decoder, and any protocol but file.
+//
+// ffmpeg's exit status is not evidence: it is 0 for half a video and for a full disk. A conversion counts only if the
+// MP3 in the file holds at least 99.5 % of the sound that the video's own headers declare (package container reads
+// them), or, where they declare none, of what was read, with nothing known to be missing. So a video cut in the middle
+// is refused, never silently delivered short. It cannot be told from a short one if it was cut between two packets or
+// fragments and declares no length: MPEG-TS, fragmented MP4 without mehd and sidx, MP3 without a Xing header, ADTS.
+//
+// Errors come in the three kinds of package job. Permanent, a *job.Failure, is what the video is to blame for. In a chain
+// with job.ErrTransient are a missing binary and a full scratch folder. Anything else is unknown: ffmpeg was killed,
+// crashed, hung or said something new; trying again may help.
+//
+// Left to others: keeping ffmpeg from opening files and sockets by means of the kernel. It belongs where command builds
+// the process.
+package ffmpeg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"mp3converter/internal/ffmpeg/container"
+	"mp3converter/internal/job"
+)
+
+// Runner runs ffmpeg. The zero value works, with the limits stated at each field.
+type Runner struct {
+	Path        string        // of the binary; default "ffmpeg", looked for in $PATH
+	Scratch     string        // folder for temporary files; default os.TempDir
+	MaxDuration time.Duration // of sound; default 12 h
+	MaxBytes    int64         // an MP3 must be smaller; default 4 GiB
+	MaxMemory   int64         // of ffmpeg's address space in bytes; default 1 GiB. Debian's needs 250 MB to load
+
+	// A conversion may run for Wall, plus a second for every Pace seconds of sound made so far and every 16 MiB of
+	// video. Default 30 s and 5: a tenth of what one core of 2020 does.
+	Wall time.Duration
+	Pace int
+	// Stall is how long ffmpeg may be silent, plus a second for every 16 MiB; default 20 s. It reports twice a second.
+	Stall time.Duration
+}
+
+// Options say what to make of one video.
+type Options struct {
+	Title    string // the MP3's title tag; any characters
+	Profile  job.Profile
+	Progress func(percent int) // nil, or called with a growing number below 100 while Convert runs; must not block
+}
+
+// Result describes the MP3.
+type Result struct {
+	Duration time.Duration // of its sound
+	Bytes    int64
+}
+
+// readRate is the number of bytes of video that are granted a second of reading.
+const readRate = 16 << 20
+
+func (r Runner) withDefaults() Runner {
+	setDefault(&r.Path, "ffmpeg")
+	setDefault(&r.Scratch, os.TempDir())
+	setDefault(&r.MaxDuration, 12*time.Hour)
+	setDefault(&r.MaxBytes, 4<<30)
+	setDefault(&r.MaxMemory, 1<<30)
+	setDefault(&r.Wall, 30*time.Second)
+	setDefault(&r.Pace, 5)
+	setDefault(&r.Stall, 20*time.Second)
+	return r
+}
+
+func setDefault[T comparable](to *T, value T) {
+	var zero T
+	if *to == zero {
+		*to = value
+	}
+}
+
+// Convert reads the whole video from in and writes its MP3 to out, which must be seekable files; their offsets stay where
+// they are. After an error out holds anything.
+func (r Runner) Convert(ctx context.Context, in, out *os.File, o Options) (Result, error) {
+	r = r.withDefaults()
+	video, err := r.examine(in)
+	if err != nil {
+		return Result{}, err
+	}
+	p := &process{
+		runner: r, in: in, out: out, video: video,
+		args:     r.args(video.Format, o),
+		progress: newProgress(video.Sound, o.Progress),
+		findings: newFindings(),
+	}
+	if err := p.run(ctx); err != nil {
+		return Result{}, err
+	}
+	mp3, err := readMP3(out)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := r.judge(p.outcome(mp3)); err != nil {
+		return Result{}, err
+	}
+	return Result{Duration: mp3.Sound, Bytes: mp3.bytes}, nil
+}
+
+// video is what the file to convert declares.
+type video struct {
+	container.Facts
+	bytes int64
+}
+
+// examine reads the video's headers and refuses what is already certain not to end well.
+func (r Runner) examine(in *os.File) (video, error) {
+	info, err := in.Stat()
+	if err != nil {
+		return video{}, fmt.Errorf("examine video: %w", err)
+	}
+	facts, err := container.Read(in, info.Size())
+	switch {
+	case errors.Is(err, container.ErrEmpty):
+		return video{}, job.Failing(job.ReasonEmpty, "")
+	case errors.Is(err, container.ErrUnknown):
+		return video{}, job.Failing(job.ReasonUnsupported, "it begins like no known kind of video or sound")
+	case err != nil:
+		return video{}, fmt.Errorf("examine video: %w", err)
+	}
+	return video{facts, info.Size()}, r.refuse(facts)
+}
+
+// Temp returns an empty file in the scratch folder that has no name: it is gone once it is closed, by whatever end the
+// process comes to.
+func (r Runner) Temp() (*os.File, error) {
+	r = r.withDefaults()
+	f, err := unnamed(r.Scratch)
+	if err != nil {
+		return nil, fmt.Errorf("scratch file: %w: %w", job.ErrTransient, err)
+	}
+	return f, nil
+}

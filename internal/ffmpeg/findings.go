@@ -1,0 +1,73 @@
+package ffmpeg
+
+import "strings"
+
+// finding is something that ffmpeg says in its log and that matters here.
+type finding int
+
+const (
+	lostPacket finding = iota // a piece of sound could not be decoded
+	lostEnd                   // the container goes on beyond the end of the file
+	noTrack                   // there is no audio track
+	noDecoder                 // there is one, but its codec cannot be decoded
+	noMixing                  // decoded, but nothing that ffmpeg can convert: a hundred channels
+	badInput                  // the container cannot be read at all
+	damage                    // some of it cannot; perhaps only of the picture
+	harmless
+	diskFull
+	findingKinds
+)
+
+// phrases are ffmpeg's words, of 5.1 to 8.0. The first that a line contains decides.
+var phrases = []struct {
+	text string
+	is   finding
+}{
+	{"Error while decoding stream", lostPacket},
+	{"Error submitting packet to decoder", lostPacket}, // since 6.1
+	{"File ended prematurely", lostEnd},                // Matroska
+	{": partial file", lostEnd},                        // MP4
+	{"matches no streams", noTrack},
+	{"not found for input stream", noDecoder},
+	{"no decoder found for", noDecoder}, // since 6.1
+	{"Error while opening decoder", noDecoder},
+	{"Error reinitializing filters", noMixing},
+	{"Invalid data found when processing input", badInput},
+	{"No space left on device", diskFull},
+	{"Disk quota exceeded", diskFull},
+	{"not on whitelist", harmless},
+	{"Application provided invalid", harmless}, // times that run backwards: an MP3 has none
+	{"Packet corrupt", damage},
+	{"corrupt input packet", damage},
+	{"changing packet size", damage}, // MPEG-TS, where it has lost its way
+	{"PES packet size mismatch", damage},
+	{"[error]", damage},
+}
+
+// findings reads ffmpeg's log, its standard error, and keeps counts and the last complaint.
+type findings struct {
+	lines
+	counts    [findingKinds]int
+	complaint string
+}
+
+func newFindings() *findings {
+	f := &findings{}
+	f.each = f.line
+	return f
+}
+
+func (f *findings) line(line string) {
+	complaint := strings.Contains(line, "[error]") || strings.Contains(line, "[fatal]")
+	if complaint || f.complaint == "" { // an early line may be all that a loader or shell says
+		f.complaint = line
+	}
+	for _, p := range phrases {
+		if strings.Contains(line, p.text) {
+			f.counts[p.is]++
+			return
+		}
+	}
+}
+
+func (f *findings) has(kind finding) bool { return f.counts[kind] > 0 }

@@ -1,0 +1,84 @@
+package ffmpeg
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// progress reads what ffmpeg writes because of -progress: blocks of lines key=value, each ended by "progress=continue"
+// or, the last, "progress=end". It is the standard output of the process.
+type progress struct {
+	lines
+	want   time.Duration // of sound; 0 is unknown
+	report func(percent int)
+
+	mu      sync.Mutex
+	made    time.Duration // where in the sound the MP3 has come to
+	last    time.Time     // when the last block ended
+	percent int
+	end     bool
+}
+
+func newProgress(want time.Duration, report func(percent int)) *progress {
+	if report == nil {
+		report = func(int) {}
+	}
+	p := &progress{want: want, report: report}
+	p.each = p.line
+	return p
+}
+
+// reach is the time at which the last sound made so far stands in the video. Without gaps it is the MP3's length.
+func (p *progress) reach() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.made
+}
+
+// sign is when ffmpeg last showed that it is alive.
+func (p *progress) sign() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
+}
+
+// ended reports whether ffmpeg says that it has come to the end of the sound.
+func (p *progress) ended() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.end
+}
+
+func (p *progress) line(line string) {
+	key, value, _ := strings.Cut(line, "=")
+	switch strings.TrimSpace(key) {
+	case "out_time_us":
+		if us, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); err == nil { // else N/A: nothing made yet
+			p.reached(time.Duration(us) * time.Microsecond)
+		}
+	case "progress":
+		p.alive(value == "end")
+	}
+}
+
+func (p *progress) reached(made time.Duration) {
+	p.mu.Lock()
+	p.made = max(p.made, made)
+	before := p.percent
+	if p.want > 0 {
+		p.percent = min(int(100*p.made.Seconds()/p.want.Seconds()), 99)
+	}
+	now := p.percent
+	p.mu.Unlock()
+	if now > before {
+		p.report(now)
+	}
+}
+
+func (p *progress) alive(end bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last, p.end = time.Now(), end
+}
