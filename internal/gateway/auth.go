@@ -1,0 +1,147 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"mp3converter/internal/job"
+	"mp3converter/internal/web"
+)
+
+const (
+	authTime   = 2 * time.Second // for one whole answer; the auth service is next door
+	authAnswer = 64 << 10        // bytes; a token has some hundred
+)
+
+// Auth is the client of the auth service. Close it when nobody uses it any more.
+type Auth struct {
+	base   string
+	client *http.Client
+}
+
+// NewAuth returns a client for the service at addr, host:port. A nil transport means a pool of connections of its own.
+func NewAuth(addr string, transport http.RoundTripper) *Auth {
+	if transport == nil {
+		transport = &http.Transport{ // no Proxy: passwords and tokens go to auth and nowhere else
+			DialContext:         (&net.Dialer{Timeout: authTime}).DialContext,
+			MaxIdleConns:        64,
+			MaxIdleConnsPerHost: 64,
+			IdleConnTimeout:     time.Minute, // less than the service's own, so that it seldom closes first
+		}
+	}
+	return &Auth{base: "http://" + addr, client: &http.Client{
+		Transport:     transport,
+		Timeout:       authTime,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Close closes the idle connections.
+func (a *Auth) Close() { a.client.CloseIdleConnections() }
+
+// reply is what auth has answered.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// ask posts nothing but the Authorization header.
+func (a *Auth) ask(ctx context.Context, path string, authorization []string) (reply, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.base+path, http.NoBody)
+	if err != nil {
+		return reply{}, err
+	}
+	req.Header["Authorization"] = authorization
+	// Not sent: it tells net/http that the request may be repeated on a fresh connection if auth has just closed this one.
+	req.Header["Idempotency-Key"] = nil
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return reply{}, fmt.Errorf("ask auth: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, authAnswer+1))
+	if err != nil {
+		return reply{}, fmt.Errorf("read auth's answer: %w", err)
+	}
+	if len(body) > authAnswer {
+		return reply{}, fmt.Errorf("auth's answer to %s is longer than %d bytes", path, authAnswer)
+	}
+	return reply{resp.StatusCode, resp.Header, body}, nil
+}
+
+// validate returns whose token it is. Only auth itself can make a token bad: whatever else goes wrong is not the user's
+// fault.
+func (a *Auth) validate(ctx context.Context, authorization []string) (username string, err error) {
+	switch {
+	case len(authorization) == 0 || len(authorization) == 1 && authorization[0] == "":
+		return "", errNoToken
+	case len(authorization) > 1:
+		return "", errBadToken
+	}
+	answer, err := a.ask(ctx, "/validate", authorization)
+	if err != nil {
+		return "", err
+	}
+	switch answer.status {
+	case http.StatusOK:
+		return answer.username()
+	case http.StatusUnauthorized:
+		return "", errNoToken
+	case http.StatusForbidden:
+		return "", errBadToken
+	default:
+		return "", fmt.Errorf("auth answers /validate with %d", answer.status)
+	}
+}
+
+// username takes the claims apart.
+func (r reply) username() (string, error) {
+	var claims struct {
+		Username string `json:"username"`
+		Admin    any    `json:"admin"` // only true is true: not "true", not 1
+	}
+	if err := json.Unmarshal(r.body, &claims); err != nil {
+		return "", fmt.Errorf("read auth's claims: %w", err)
+	}
+	if !job.IsAddress(claims.Username) { // no message could carry it and no mail reach it
+		return "", fmt.Errorf("%w: its user name is no e-mail address", errBadToken)
+	}
+	if claims.Admin != true {
+		return "", errNotAdmin
+	}
+	return claims.Username, nil
+}
+
+// login passes on what auth answers.
+func (s *Service) login(w http.ResponseWriter, r *http.Request) error {
+	answer, err := s.cfg.Auth.ask(r.Context(), "/login", r.Header.Values("Authorization"))
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"Content-Type", "Retry-After"} {
+		if v := answer.header.Get(name); v != "" {
+			w.Header().Set(name, v)
+		}
+	}
+	w.WriteHeader(answer.status)
+	_, _ = w.Write(answer.body) // a client that is gone reads nothing
+	return nil
+}
+
+// user lets only requests with a good token through to h, and tells it whose.
+func (s *Service) user(h func(w http.ResponseWriter, r *http.Request, user string) error) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		user, err := s.cfg.Auth.validate(r.Context(), r.Header.Values("Authorization"))
+		if err != nil {
+			return err
+		}
+		web.Note(r.Context(), "user", user)
+		return h(w, r, user)
+	}
+}

@@ -1,0 +1,95 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+const (
+	// pace is how many bytes a client must send within Config.Stall. So a slow client may be slow, and one that sends a
+	// byte now and then to keep its place is as silent as one that sends none.
+	pace = 16 << 10
+
+	lingerTime  = 5 * time.Second
+	lingerBytes = 64 << 20
+)
+
+// patient gives each request's body to its handler as a *body.
+func (s *Service) patient(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength == 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		b := &body{src: r.Body, control: http.NewResponseController(w), stall: s.cfg.Stall, left: s.cfg.Stall}
+		b.deadline(time.Now().Add(s.cfg.Stall)) // net/http itself reads a little of what the handler leaves
+		r.Body = b
+		next.ServeHTTP(w, r)
+		b.linger()
+	})
+}
+
+// body is a request's body that gives up on a client that goes silent. The time in which nobody reads is not the client's.
+type body struct {
+	src     io.ReadCloser
+	control *http.ResponseController
+	stall   time.Duration
+
+	left  time.Duration // of the client's time for this pace
+	got   int           // bytes of this pace
+	begun bool          // a client that expects 100-continue has got it
+	ended bool          // nothing more can be read
+	whole bool          // all of it was read
+}
+
+// Read returns errStalled or errCut when the body ends too early.
+func (b *body) Read(p []byte) (int, error) {
+	b.begun = true
+	start := time.Now()
+	b.deadline(start.Add(b.left))
+	n, err := b.src.Read(p)
+	b.left -= time.Since(start)
+	if b.got += n; b.got >= pace {
+		b.got, b.left = 0, b.stall
+	}
+	if err == nil {
+		return n, nil
+	}
+	b.ended = true
+	switch {
+	case err == io.EOF: //nolint:errorlint // io.Reader's own word; a wrapped one is a failure
+		b.whole = true
+		b.deadline(time.Time{}) // from here on net/http reads to see whether the client is still there
+		return n, io.EOF
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return n, errStalled
+	default:
+		return n, fmt.Errorf("%w: %w", errCut, err)
+	}
+}
+
+// Close closes the body beneath.
+func (b *body) Close() error { return b.src.Close() }
+
+// partly reports whether the request's body was begun and not read to its end.
+func partly(r *http.Request) bool {
+	b, ok := r.Body.(*body)
+	return ok && b.begun && !b.whole
+}
+
+// linger sends the answer and takes for a while what the client is still sending: closing the connection with bytes
+// unread resets it, and many a client would lose the answer with it.
+func (b *body) linger() {
+	if !b.begun || b.ended || b.control.Flush() != nil {
+		return
+	}
+	b.deadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, b.src, lingerBytes) // whatever ends it, the connection is closed
+}
+
+// deadline is for reads. Where there is no connection, in tests, there is nothing to wait for either.
+func (b *body) deadline(t time.Time) { _ = b.control.SetReadDeadline(t) }

@@ -1,0 +1,357 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"mp3converter/internal/gateway"
+	"mp3converter/internal/job"
+)
+
+func TestTokensAreJudgedBeforeAnythingElse(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	for name, tt := range map[string]struct {
+		authorization []string
+		status        int
+		text          string
+	}{
+		"no header":              {nil, 401, "missing credentials"},
+		"an empty header":        {[]string{""}, 401, "missing credentials"},
+		"a bad token":            {[]string{"Bearer bad"}, 403, "not authorized"},
+		"no space":               {[]string{"Bearer"}, 403, "not authorized"},
+		"another scheme":         {[]string{basic(sid, "sid123")}, 403, "not authorized"},
+		"two headers":            {[]string{"Bearer " + sid, "Bearer " + sid}, 403, "not authorized"},
+		"claim admin false":      {[]string{"Bearer guest:" + sid}, 401, "not authorized"},
+		"a user without address": {[]string{"Bearer @"}, 403, "not authorized"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, q := range []request{
+				{path: "/upload", form: file("video")},
+				{path: "/upload", body: strings.NewReader("no form")},
+				{path: "/download?fid=" + job.NewID(time.Now())},
+				{path: "/download"},
+				{path: "/download", method: http.MethodHead},
+				{path: "/jobs"},
+				{path: "/jobs/no-id"},
+				{path: "/jobs/no-id/retry", method: http.MethodPost},
+				{path: "/jobs/no-id", method: http.MethodDelete},
+			} {
+				q.token, q.header = "-", http.Header{"Authorization": tt.authorization}
+				a, text := r.do(q), tt.text
+				if q.method == http.MethodHead {
+					text = ""
+				}
+				r.want(a, tt.status, text)
+			}
+		})
+	}
+	r.wantNothing()
+}
+
+func TestWhatAuthAnswers(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	valid := func(claims string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, claims) }
+	}
+	code := func(status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status); fmt.Fprint(w, "driver: secret") }
+	}
+	for name, tt := range map[string]struct {
+		auth   http.HandlerFunc
+		status int
+	}{
+		"good":                        {valid(`{"username":"sid@gmail.com","admin":true}`), 200},
+		"admin is a word":             {valid(`{"username":"sid@gmail.com","admin":"true"}`), 401},
+		"admin is a number":           {valid(`{"username":"sid@gmail.com","admin":1}`), 401},
+		"admin is missing":            {valid(`{"username":"sid@gmail.com"}`), 401},
+		"no user":                     {valid(`{"admin":true}`), 403},
+		"a user that injects a line":  {valid(`{"username":"sid@gmail.com\r\nBcc: x@y","admin":true}`), 403},
+		"two users":                   {valid(`{"username":"sid@gmail.com, ann@gmail.com","admin":true}`), 403},
+		"no JSON":                     {valid(`<html>`), 503},
+		"an endless answer":           {valid(`{"username":"` + strings.Repeat("a", 1<<20) + `"}`), 503},
+		"401":                         {code(401), 401},
+		"403":                         {code(403), 403},
+		"400":                         {code(400), 503},
+		"404":                         {code(404), 503},
+		"429":                         {code(429), 503},
+		"500":                         {code(500), 503},
+		"503":                         {code(503), 503},
+		"a redirect":                  {http.RedirectHandler("/elsewhere", http.StatusFound).ServeHTTP, 503},
+		"the connection breaks":       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 503},
+		"it is silent for 2 s":        {func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }, 503},
+		"half an answer and a break":  {halfAnAnswer, 503},
+		"half an answer, then silent": {halfThenSilent, 503},
+	} {
+		r.setAuth(tt.auth)
+		a := r.do(request{path: "/jobs"})
+		if a.status != tt.status || strings.Contains(a.body, "secret") {
+			t.Errorf("%s: answer = %d %q, want %d", name, a.status, a.body, tt.status)
+		}
+		if got := a.header.Get("Retry-After"); (got != "") != (tt.status == 503) {
+			t.Errorf("%s: Retry-After = %q", name, got)
+		}
+	}
+}
+
+func halfAnAnswer(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", "1000")
+	fmt.Fprint(w, `{"username":"sid@gmail.com","admin":true}`)
+}
+
+func halfThenSilent(w http.ResponseWriter, req *http.Request) {
+	fmt.Fprint(w, `{"username":`)
+	_ = http.NewResponseController(w).Flush()
+	<-req.Context().Done()
+}
+
+func TestNothingButTheAuthorizationGoesToAuth(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	var got *http.Request
+	var body []byte
+	r.setAuth(func(w http.ResponseWriter, req *http.Request) {
+		got = req
+		body, _ = io.ReadAll(req.Body)
+		fmt.Fprint(w, `{"username":"sid@gmail.com","admin":true}`)
+	})
+	for path, want := range map[string]string{"/login": "/login", "/jobs/x/retry": "/validate"} {
+		r.do(request{
+			path: path, body: strings.NewReader("secret"), token: "-",
+			header: http.Header{"Authorization": {"Bearer x"}, "Cookie": {"a=b"}, "X-User": {"root"}, "Idempotency-Key": {"k"}},
+		})
+		if got.Method != http.MethodPost || got.URL.Path != want || len(body) > 0 {
+			t.Errorf("%s: auth got %s %s with %q", path, got.Method, got.URL.Path, body)
+		}
+		for name := range got.Header {
+			switch name {
+			case "Authorization", "User-Agent", "Accept-Encoding", "Content-Length":
+			default:
+				t.Errorf("%s: auth got %s", path, name)
+			}
+		}
+	}
+}
+
+func TestLoginPassesOnWhatAuthAnswers(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	for name, tt := range map[string]struct {
+		status            int
+		body, media, wait string
+	}{
+		"good":           {200, "a.b.c", "text/plain; charset=utf-8", ""},
+		"no credentials": {401, "missing credentials", "text/plain", ""},
+		"bad ones":       {401, "invalid credentials", "text/html; charset=utf-8", ""},
+		"too many":       {429, "later", "text/plain", "7"},
+		"database down":  {503, "service unavailable", "text/plain", "5"},
+		"broken":         {500, "internal server error", "text/plain", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.setAuth(func(w http.ResponseWriter, req *http.Request) {
+				if req.Header.Get("Authorization") != basic(sid, "sid123") {
+					t.Error("auth did not get the credentials")
+				}
+				w.Header().Set("Content-Type", tt.media)
+				if tt.wait != "" {
+					w.Header().Set("Retry-After", tt.wait)
+				}
+				w.WriteHeader(tt.status)
+				fmt.Fprint(w, tt.body)
+			})
+			a := r.do(request{method: http.MethodPost, path: "/login", token: "-", header: http.Header{"Authorization": {basic(sid, "sid123")}}})
+			r.want(a, tt.status, tt.body)
+			if a.header.Get("Content-Type") != tt.media || a.header.Get("Retry-After") != tt.wait {
+				t.Errorf("header = %v", a.header)
+			}
+		})
+	}
+}
+
+func TestAuthIsAway(t *testing.T) {
+	t.Parallel()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	r := start(t, func(_ *rig, cfg *gateway.Config) { cfg.Auth = gateway.NewAuth(gone.Listener.Addr().String(), nil) })
+	for _, q := range []request{
+		{path: "/login", method: http.MethodPost, header: http.Header{"Authorization": {basic(sid, "sid123")}}, token: "-"},
+		{path: "/upload", form: file("video")},
+		{path: "/download?fid=" + job.NewID(time.Now())},
+	} {
+		a := r.do(q)
+		r.wantProblem(a, 503, "try again")
+		if a.header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", q.path)
+		}
+	}
+	r.wantNothing()
+}
+
+func TestAuthRestarts(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	for range 50 { // a connection that auth has closed while it was idle must not cost a user the request
+		if a := r.do(request{path: "/jobs"}); a.status != 200 {
+			t.Errorf("answer = %d %s", a.status, a.body)
+		}
+		r.authServer.CloseClientConnections()
+	}
+}
+
+func TestUploads(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(_ *rig, cfg *gateway.Config) { cfg.MaxUpload = 1000 })
+	type header = http.Header
+	many := make([]part, 101)
+	for i := range many {
+		many[i] = part{field: "x"}
+	}
+	for name, tt := range map[string]struct {
+		request
+		status int
+		text   string
+	}{
+		"one file":                                {request{form: file("video")}, 200, "success!"},
+		"under another field":                     {request{form: []part{{"video", "a.mp4", "video"}}}, 200, "success!"},
+		"with fields before and after":            {request{form: []part{{"a", "", "b"}, {"file", "a", "video"}, {"c", "", "d"}}}, 200, "success!"},
+		"beside an empty file input":              {request{form: []part{{"f", noName, ""}, {"file", "a", "video"}, {"g", noName, ""}}}, 200, "success!"},
+		"without a name, but with bytes":          {request{form: []part{{"file", noName, "video"}}}, 200, "success!"},
+		"with a profile":                          {request{form: append(file("video"), part{"profile", "", "voice"})}, 200, "success!"},
+		"with a profile in the query":             {request{path: "?profile=best", form: file("video")}, 200, "success!"},
+		"with a key":                              {request{form: file("video"), header: header{"Idempotency-Key": {strings.Repeat("k", 255)}}}, 200, "success!"},
+		"of exactly the limit":                    {request{form: file(strings.Repeat("v", 1000))}, 200, "success!"},
+		"encoded with identity":                   {request{form: file("video"), header: header{"Content-Encoding": {"identity"}}}, 200, "success!"},
+		"no file":                                 {request{form: []part{{"file", "", "video"}}}, 400, "exactly 1 file required"},
+		"an empty form":                           {request{form: []part{}}, 400, "exactly 1 file required"},
+		"only an empty file input":                {request{form: []part{{"file", noName, ""}}}, 400, "exactly 1 file required"},
+		"two files":                               {request{form: []part{{"a", "a", "video"}, {"b", "b", "video"}}}, 400, "exactly 1 file required"},
+		"two under one name":                      {request{form: []part{{"file", "a", "video"}, {"file", "a", "video"}}}, 400, "exactly 1 file required"},
+		"two, one of them empty":                  {request{form: []part{{"a", "a", ""}, {"b", "b", "video"}}}, 400, "exactly 1 file required"},
+		"two, the other empty":                    {request{form: []part{{"a", "a", "video"}, {"b", "b", ""}}}, 400, "exactly 1 file required"},
+		"no body":                                 {request{method: "POST"}, 400, "exactly 1 file required"},
+		"no form":                                 {request{body: strings.NewReader("video")}, 400, "exactly 1 file required"},
+		"a form of the other kind":                {request{body: strings.NewReader("a=b"), header: header{"Content-Type": {"application/x-www-form-urlencoded"}}}, 400, "exactly 1 file required"},
+		"a form without boundary":                 {request{body: strings.NewReader("video"), header: header{"Content-Type": {"multipart/form-data"}}}, 400, "exactly 1 file required"},
+		"two boundaries":                          {request{body: strings.NewReader("video"), header: header{"Content-Type": {"multipart/form-data; boundary=a; boundary=b"}}}, 400, "exactly 1 file required"},
+		"a boundary that is not there":            {request{body: strings.NewReader("video"), header: header{"Content-Type": {"multipart/form-data; boundary=a"}}}, 400, "malformed"},
+		"an empty file":                           {request{form: file("")}, 400, "the file is empty"},
+		"over the limit by one":                   {request{form: file(strings.Repeat("v", 1001))}, 413, "too large"},
+		"far over the limit":                      {request{form: file(strings.Repeat("v", 1<<20))}, 413, "too large"},
+		"an unknown profile":                      {request{form: append(file("video"), part{"profile", "", "loud"})}, 400, "standard, cbr128, voice, high, best"},
+		"an unknown one before the file":          {request{form: append([]part{{"profile", "", "loud"}}, file("video")...)}, 400, `"loud"`},
+		"an unknown one in the query":             {request{path: "?profile=loud", form: file("video")}, 400, "standard, cbr128, voice, high, best"},
+		"a huge profile":                          {request{form: append(file("video"), part{"profile", "", strings.Repeat("p", 2000)})}, 400, "fields"},
+		"huge fields":                             {request{form: append(file("video"), part{"x", "", strings.Repeat("x", 100<<10)})}, 413, "too large"},
+		"many fields":                             {request{form: append(many, file("video")...)}, 400, "fields"},
+		"a gzip bomb":                             {request{form: file("video"), header: header{"Content-Encoding": {"gzip"}}}, 415, "Content-Encoding"},
+		"an empty key":                            {request{form: file("video"), header: header{"Idempotency-Key": {""}}}, 400, "Idempotency-Key"},
+		"a long key":                              {request{form: file("video"), header: header{"Idempotency-Key": {strings.Repeat("k", 256)}}}, 400, "Idempotency-Key"},
+		"a key that is not ASCII":                 {request{form: file("video"), header: header{"Idempotency-Key": {"schlüssel"}}}, 400, "Idempotency-Key"},
+		"two keys":                                {request{form: file("video"), header: header{"Idempotency-Key": {"a", "b"}}}, 400, "Idempotency-Key"},
+		"a GET":                                   {request{method: "GET"}, 405, "method not allowed"},
+		"a page that is not there":                {request{path: "/x"}, 404, "not found"},
+		"a problem for a client that wants JSON":  {request{form: []part{}, header: header{"Accept": {"application/json"}}}, 400, `"detail":"exactly 1 file required"`},
+		"a method that is there on another path ": {request{method: "DELETE"}, 405, "method not allowed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := r.in(t)
+			tt.request.path = "/upload" + tt.request.path
+			a := r.do(tt.request)
+			r.wantProblem(a, tt.status, tt.text)
+			if tt.status == 200 {
+				r.checkAndForget(a, tt.form)
+			}
+			if tt.status == 405 && a.header.Get("Allow") != "POST" {
+				t.Errorf("Allow = %q", a.header.Get("Allow"))
+			}
+			r.wantNothing()
+		})
+	}
+}
+
+// checkAndForget checks what a good upload has led to and makes it undone.
+func (r *rig) checkAndForget(a answer, form []part) {
+	r.Helper()
+	var want string
+	for _, p := range form {
+		if p.file != "" && p.content != "" {
+			want = p.content
+		}
+	}
+	j := r.job(strings.TrimPrefix(a.header.Get("Location"), "/jobs/"))
+	if j.State != job.Queued || j.Owner != sid || j.VideoBytes != int64(len(want)) || r.content(r.videos, j.ID) != want {
+		r.Errorf("job = %+v", j)
+	}
+	if r.rings(j.ID) != 1 {
+		r.Errorf("rung %d times", r.rings(j.ID))
+	}
+	r.must(r.videos.Delete(r.Context(), j.ID))
+	r.must(r.ledger.Remove(r.Context(), j.ID))
+}
+
+func TestWhatAnUploadSaysIsKept(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	for name, tt := range map[string]struct {
+		path    string
+		form    []part
+		name    string
+		profile job.Profile
+	}{
+		"nothing":                      {"", file("v"), "vid_1.mp4", job.Standard},
+		"a profile in the form":        {"", append(file("v"), part{"profile", "", "cbr128"}), "vid_1.mp4", job.CBR128},
+		"a profile in the query":       {"?profile=high", file("v"), "vid_1.mp4", job.High},
+		"both: the form's counts":      {"?profile=high", append(file("v"), part{"profile", "", "voice"}), "vid_1.mp4", job.Voice},
+		"a profile before the file":    {"", append([]part{{"profile", "", "best"}}, file("v")...), "vid_1.mp4", job.Best},
+		"an empty profile":             {"", append(file("v"), part{"profile", "", ""}), "vid_1.mp4", job.Standard},
+		"a path":                       {"", []part{{"f", "../../etc/passwd", "v"}}, "passwd", job.Standard},
+		"a Windows path":               {"", []part{{"f", `C:\videos\a.mp4`, "v"}}, "a.mp4", job.Standard},
+		"a name with an end of line":   {"", []part{{"f", "a\tb.mp4", "v"}}, "ab.mp4", job.Standard},
+		"a name in Unicode":            {"", []part{{"f", "Ünï 視頻 🎬.mkv", "v"}}, "Ünï 視頻 🎬.mkv", job.Standard},
+		"no name":                      {"", []part{{"f", noName, "v"}}, "video", job.Standard},
+		"a name that is longer than":   {"", []part{{"f", strings.Repeat("n", 500), "v"}}, strings.Repeat("n", 255), job.Standard},
+		"a name that no parser can do": {"", []part{{"f", "a\xff\"b", "v"}}, "", job.Standard},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := r.in(t)
+			a := r.do(request{path: "/upload" + tt.path, form: tt.form})
+			r.want(a, 200, "success!")
+			j := r.job(strings.TrimPrefix(a.header.Get("Location"), "/jobs/"))
+			if tt.name != "" && j.Name != tt.name || j.Profile != tt.profile {
+				t.Errorf("job is %q, %s, want %q, %s", j.Name, j.Profile, tt.name, tt.profile)
+			}
+		})
+	}
+}
+
+func TestAClientThatAsksForJSONGetsTheJob(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	a := r.do(request{path: "/upload", form: file("video"), header: http.Header{"Accept": {"application/json"}}})
+	var got map[string]any
+	r.must(json.Unmarshal([]byte(a.body), &got))
+	id := strings.TrimPrefix(a.header.Get("Location"), "/jobs/")
+	if a.status != 200 || !job.IsID(id) || got["id"] != id || got["state"] != "queued" || got["mp3_fid"] != nil {
+		t.Errorf("answer = %d %s", a.status, a.body)
+	}
+}
+
+func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	for _, q := range []request{{path: "/"}, {path: "/jobs"}, {path: "/upload"}, {path: "/jobs", token: "-"}} {
+		a := r.do(q)
+		for _, name := range []string{"X-Content-Type-Options", "Content-Security-Policy", "X-Request-Id"} {
+			if a.header.Get(name) == "" {
+				t.Errorf("%s: no %s", q.path, name)
+			}
+		}
+	}
+}

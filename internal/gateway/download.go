@@ -1,0 +1,165 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"mp3converter/internal/job"
+	"mp3converter/internal/web"
+)
+
+// maxRanges bounds the parts of one answer; a player asks for one at a time.
+const maxRanges = 16
+
+// download sends an MP3 of the user's.
+func (s *Service) download(w http.ResponseWriter, r *http.Request, user string) error {
+	fid, err := fidOf(r)
+	if err != nil {
+		return err
+	}
+	mp3, err := s.find(r.Context(), user, fid)
+	if err != nil {
+		return err
+	}
+	file, content, err := s.cfg.MP3s.Open(r.Context(), mp3)
+	if errors.Is(err, fs.ErrNotExist) { // the ledger says otherwise
+		web.Note(r.Context(), slog.LevelKey, slog.LevelError)
+		return fmt.Errorf("%w: mp3 %s, in spite of its job", errNoFile, mp3)
+	}
+	if err != nil {
+		return fmt.Errorf("open mp3 %s: %w", mp3, err)
+	}
+	src := &source{content: content}
+	defer src.Close()
+	h := w.Header()
+	h.Set("Content-Type", "audio/mpeg")
+	h.Set("Content-Disposition", "inline; filename="+fid+".mp3")
+	h.Set("ETag", etag(file))
+	return s.send(w, r, file, src)
+}
+
+// fidOf returns the request's one fid.
+func fidOf(r *http.Request) (string, error) {
+	fids := r.URL.Query()["fid"]
+	switch {
+	case len(fids) == 0, len(fids) == 1 && fids[0] == "":
+		return "", errNoFid
+	case len(fids) > 1, !job.IsID(fids[0]):
+		return "", errBadFid
+	}
+	return fids[0], nil
+}
+
+// find returns the id of the user's MP3 that fid stands for: its own, or its video's. What is somebody else's is not
+// found, as what is nobody's.
+func (s *Service) find(ctx context.Context, user, fid string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	switch _, err := s.cfg.Ledger.ByMP3(ctx, user, fid); {
+	case err == nil:
+		return fid, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("find the job of mp3 %s: %w", fid, err)
+	}
+	j, err := s.own(ctx, user, fid)
+	if errors.Is(err, errNoJob) || err == nil && j.MP3 == "" {
+		return "", errNoFile
+	}
+	return j.MP3, err
+}
+
+// etag is strong: no file ever changes.
+func etag(f job.File) string {
+	if f.SHA256 != "" {
+		return `"` + f.SHA256 + `"`
+	}
+	return `"` + f.ID + `"`
+}
+
+// send answers with the file or the ranges asked for. An error after the first byte is one that http.ServeContent keeps
+// to itself; returned, it breaks the connection, so that nobody takes the part for the whole.
+func (s *Service) send(w http.ResponseWriter, r *http.Request, file job.File, src *source) error {
+	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", file.Bytes))
+		return errRanges
+	}
+	out := &sink{ResponseWriter: w, control: http.NewResponseController(w), patience: 2 * s.cfg.Stall}
+	http.ServeContent(out, r, "", file.Stored, src)
+	if err := errors.Join(src.failure(), out.err); err != nil {
+		return fmt.Errorf("send mp3 %s: %w", file.ID, err)
+	}
+	return nil
+}
+
+// source remembers why its file could not be read. It has a lock because http.ServeContent reads several ranges in a
+// goroutine for whose end it does not wait.
+type source struct {
+	mu      sync.Mutex
+	content io.ReadSeekCloser
+	closed  bool
+	err     error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0, fs.ErrClosed
+	}
+	n, err := s.content.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's own word
+		s.err = err
+	}
+	return n, err
+}
+
+func (s *source) Seek(offset int64, whence int) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0, fs.ErrClosed
+	}
+	at, err := s.content.Seek(offset, whence)
+	if err != nil {
+		s.err = err
+	}
+	return at, err
+}
+
+func (s *source) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	return s.content.Close()
+}
+
+func (s *source) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// sink gives up on a client that takes nothing for as long as patience, and remembers why writing failed.
+type sink struct {
+	http.ResponseWriter
+	control  *http.ResponseController
+	patience time.Duration
+	err      error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.patience)) // in tests without a connection there is none to set
+	n, err := s.ResponseWriter.Write(p)
+	if err != nil {
+		s.err = err
+	}
+	return n, err
+}

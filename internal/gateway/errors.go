@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"mp3converter/internal/web"
+)
+
+// What a request can be refused for. fs.ErrNotExist is not among them: deep in a store's error it may mean anything, so
+// each call that expects absence says here what is absent.
+var (
+	errNoToken  = errors.New("no credentials")
+	errBadToken = errors.New("token refused")
+	errNotAdmin = errors.New("not an admin")
+
+	errNotOneFile = errors.New("not exactly one file")
+	errEmpty      = errors.New("file is empty")
+	errTooLarge   = errors.New("file is too large")
+	errBadForm    = errors.New("form is malformed or cut short")
+	errFormSize   = errors.New("form has too much beside its file")
+	errEncoded    = errors.New("body has a content encoding")
+	errBadKey     = errors.New("Idempotency-Key is malformed")
+	errFull       = errors.New("too many uploads at once")
+	errStalled    = errors.New("client went silent")
+	errCut        = errors.New("request body broke off")
+
+	errNoFid     = errors.New("no fid")
+	errBadFid    = errors.New("fid is malformed")
+	errNoFile    = errors.New("no such file")
+	errRanges    = errors.New("too many ranges")
+	errNoJob     = errors.New("no such job")
+	errNotFailed = errors.New("job has not failed")
+	errNoVideo   = errors.New("video is gone")
+	errBadPage   = errors.New("limit or before is malformed")
+
+	errNoPage = errors.New("no such page")
+	errMethod = errors.New("method not allowed")
+)
+
+// answers is how each of them is answered; the texts of the contract's table are the contract's. What is not here means
+// that a store, the broker or auth is away, and is answered with 503.
+var answers = web.Errors{
+	{Err: errNoToken, Refusal: web.Refusal{Code: http.StatusUnauthorized, Text: "missing credentials"}},
+	{Err: errBadToken, Refusal: web.Refusal{Code: http.StatusForbidden, Text: "not authorized"}},
+	{Err: errNotAdmin, Refusal: web.Refusal{Code: http.StatusUnauthorized, Text: "not authorized"}},
+
+	{Err: errNotOneFile, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "exactly 1 file required"}},
+	{Err: errEmpty, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "the file is empty"}},
+	{Err: errTooLarge, Refusal: web.Refusal{Code: http.StatusRequestEntityTooLarge, Text: "the file is too large"}},
+	{Err: errFormSize, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "the form has too many or too large fields beside the file"}},
+	{Err: errBadForm, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "the form is malformed or cut short"}},
+	{Err: errEncoded, Refusal: web.Refusal{Code: http.StatusUnsupportedMediaType, Text: "send the form without Content-Encoding"}},
+	{Err: errBadKey, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "Idempotency-Key must be one value of 1 to 255 printable ASCII characters"}},
+	{Err: errFull, Refusal: web.Refusal{Code: http.StatusServiceUnavailable, Text: "too many uploads at once, try again later", RetryAfter: 10 * time.Second}},
+	{Err: errStalled, Refusal: web.Refusal{Code: http.StatusRequestTimeout, Text: "the upload stalled"}},
+	{Err: errCut, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "the form is malformed or cut short"}},
+
+	{Err: errNoFid, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "fid is required"}},
+	{Err: errBadFid, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "fid must be one value of 24 hex digits"}},
+	{Err: errNoFile, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "no such file"}},
+	{Err: errRanges, Refusal: web.Refusal{Code: http.StatusRequestedRangeNotSatisfiable, Text: "too many ranges"}},
+	{Err: errNoJob, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "no such job"}},
+	{Err: errNotFailed, Refusal: web.Refusal{Code: http.StatusConflict, Text: "only a failed job can be retried"}},
+	{Err: errNoVideo, Refusal: web.Refusal{Code: http.StatusConflict, Text: "the uploaded file is gone: upload it again"}},
+	{Err: errBadPage, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "limit must be 1 to 200 and before a job's id"}},
+
+	{Err: errNoPage, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "not found"}},
+	{Err: errMethod, Refusal: web.Refusal{Code: http.StatusMethodNotAllowed, Text: "method not allowed"}},
+}

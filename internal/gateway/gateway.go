@@ -1,0 +1,139 @@
+// Package gateway is the service that users talk to: log in, upload, look after one's jobs, download. It keeps the promise
+// behind a 200 on /upload, and its sweeper rings and cleans up for whatever was left half done. It converts and mails
+// nothing and holds no state of its own: users, files, jobs and messages are behind ports.
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mp3converter/internal/job"
+	"mp3converter/internal/web"
+)
+
+// Files stores videos or MP3s, whole or not at all; porttest.Files has the full terms.
+type Files interface {
+	Put(ctx context.Context, f job.File, r io.Reader) (job.File, error)
+	Open(ctx context.Context, id string) (job.File, io.ReadSeekCloser, error)
+	Delete(ctx context.Context, id string) error
+}
+
+// Ledger stores jobs; porttest.Ledger has the full terms. It is long for a port: jobs begin, are looked up and end here.
+type Ledger interface {
+	Insert(ctx context.Context, j job.Job) error
+	Get(ctx context.Context, id string) (job.Job, error)
+	ByKey(ctx context.Context, key string) (job.Job, error)
+	ByMP3(ctx context.Context, owner, id string) (job.Job, error)
+	List(ctx context.Context, owner, before string, limit int) ([]job.Job, error)
+	Rounds
+}
+
+// Config is what the service and its sweeper are made of. Auth to Rules are required.
+type Config struct {
+	Auth   *Auth
+	Videos Files
+	MP3s   Files
+	Ledger Ledger
+	Ring   func(ctx context.Context, j job.Job) error // rings for the job as read from the ledger: doorbell.Doorbell's
+	Rules  job.Rules
+
+	MaxUpload      int64         // bytes of one file; 0 is 4 GiB
+	MaxUploads     int           // at once; 0 is 64
+	MaxUploadsEach int           // of one user at once; 0 is three quarters of MaxUploads
+	Stall          time.Duration // patience with a silent sender, twice as long with a reader; 0 is 30 s
+	SweepEvery     time.Duration // 0 is 10 s
+
+	Log     *slog.Logger          // nil discards
+	Metrics prometheus.Registerer // nil keeps them from everybody
+}
+
+func (c Config) withDefaults() Config {
+	c.MaxUpload = cmp.Or(c.MaxUpload, 4<<30)
+	c.MaxUploads = cmp.Or(c.MaxUploads, 64)
+	c.MaxUploadsEach = cmp.Or(c.MaxUploadsEach, max(1, c.MaxUploads*3/4))
+	c.Stall = cmp.Or(c.Stall, 30*time.Second)
+	c.SweepEvery = cmp.Or(c.SweepEvery, 10*time.Second)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	return c
+}
+
+// callTime bounds a few calls of the ledger, all that a request needs beside streaming.
+const callTime = 10 * time.Second
+
+// Service answers users' requests.
+type Service struct {
+	cfg      Config
+	places   *places
+	cleaner  cleaner
+	sweeper  *sweeper
+	received prometheus.Counter
+}
+
+// New returns the service. Call it once per registry of metrics.
+func New(cfg Config) *Service {
+	cfg = cfg.withDefaults()
+	s := &Service{
+		cfg: cfg, places: newPlaces(cfg.MaxUploads, cfg.MaxUploadsEach), cleaner: newCleaner(cfg), sweeper: newSweeper(cfg),
+		received: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_upload_bytes_total", Help: "Bytes of files that were accepted.",
+		}),
+	}
+	cfg.Metrics.MustRegister(s.received, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gateway_uploads", Help: "Uploads under way.",
+	}, s.places.taken))
+	return s
+}
+
+// Routes is everything that the service answers. Call it once: it registers the requests' metrics.
+func (s *Service) Routes() http.Handler {
+	h := answers.Handle
+	r := chi.NewRouter()
+	r.Use(web.Log(s.cfg.Log, s.cfg.Metrics), web.Secure, s.patient)
+
+	r.Post("/login", h(s.login))
+	r.Post("/upload", h(s.user(s.upload)))
+	r.Get("/download", h(s.user(s.download)))
+	r.Head("/download", h(s.user(s.download)))
+
+	r.Get("/jobs", h(s.user(s.listJobs)))
+	r.Get("/jobs/{id}", h(s.user(s.showJob)))
+	r.Post("/jobs/{id}/retry", h(s.user(s.retryJob)))
+	r.Delete("/jobs/{id}", h(s.user(s.deleteJob)))
+
+	r.NotFound(h(func(http.ResponseWriter, *http.Request) error { return errNoPage }))
+	r.MethodNotAllowed(h(func(w http.ResponseWriter, req *http.Request) error {
+		w.Header().Set("Allow", strings.Join(allowed(r, req.URL.Path), ", "))
+		return errMethod
+	}))
+	return r
+}
+
+// allowed lists the methods that the path has.
+func allowed(r chi.Router, path string) []string {
+	methods := []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete}
+	return slices.DeleteFunc(methods, func(m string) bool { return !r.Match(chi.NewRouteContext(), m, path) })
+}
+
+// ringSoon rings for a job that a client is waiting to hear of. It fails quietly: the sweeper rings again.
+func (s *Service) ringSoon(ctx context.Context, j job.Job) {
+	const ringTime = 2 * time.Second // the client waits while the broker is away
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ringTime)
+	defer cancel()
+	if err := s.cfg.Ring(ctx, j); err != nil {
+		web.Note(ctx, slog.LevelKey, slog.LevelWarn, "ring", err)
+	}
+}

@@ -1,0 +1,205 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"mp3converter/internal/job"
+	"mp3converter/internal/web"
+)
+
+// How many jobs a page lists, unless ?limit= says less or more.
+const (
+	pageSize    = 50
+	maxPageSize = 200
+)
+
+// jobView is a job as its owner sees it, in JSON. All fields are always there; null is what there is not, or not yet.
+type jobView struct {
+	ID       string      `json:"id"`
+	State    job.State   `json:"state"` // queued, converting, converted, done, failed
+	FileName string      `json:"file_name"`
+	Profile  job.Profile `json:"profile"`
+	Progress int         `json:"progress"` // of the conversion, in percent
+	Attempts int         `json:"attempts"` // conversions begun, without those that were interrupted through no fault of the video
+
+	Reason *job.Reason `json:"reason"` // why it failed, a word
+	Detail *string     `json:"detail"` // the same for people; of a queued job, why the last attempt ended
+	Mail   *job.Mail   `json:"mail"`   // pending, sent or failed, once the job has ended
+
+	VideoFID        string   `json:"video_fid"`
+	MP3FID          *string  `json:"mp3_fid"`
+	Bytes           int64    `json:"bytes"` // of the video
+	MP3Bytes        *int64   `json:"mp3_bytes"`
+	DurationSeconds *float64 `json:"duration_seconds"` // of the MP3
+
+	CreatedAt time.Time  `json:"created_at"` // RFC 3339, UTC
+	StartedAt *time.Time `json:"started_at"` // the last attempt
+	EndedAt   *time.Time `json:"ended_at"`   // converted or failed; the mail may follow
+}
+
+func view(j job.Job) jobView {
+	v := jobView{
+		ID: j.ID, State: j.State, FileName: j.Name, Profile: j.Profile, Progress: j.Percent, Attempts: j.Attempts(),
+		Reason: orNull(j.Reason), Detail: orNull(j.Detail), Mail: orNull(j.Mail),
+		VideoFID: j.ID, MP3FID: orNull(j.MP3), Bytes: j.VideoBytes, MP3Bytes: orNull(j.MP3Bytes),
+		DurationSeconds: orNull(j.Duration.Seconds()),
+		CreatedAt:       j.Created, StartedAt: orNull(j.Started), EndedAt: orNull(j.Ended),
+	}
+	if v.Detail == nil && j.Reason != "" {
+		v.Detail = orNull(j.Reason.Text())
+	}
+	return v
+}
+
+// orNull is nil for the zero value.
+func orNull[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+// pageView is some of a user's jobs, the newest first.
+type pageView struct {
+	Jobs []jobView `json:"jobs"`
+	Next *string   `json:"next"` // ask for ?before= this to see more; null on the last page
+}
+
+func (s *Service) listJobs(w http.ResponseWriter, r *http.Request, user string) error {
+	limit, before, err := pageOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), callTime)
+	defer cancel()
+	jobs, err := s.cfg.Ledger.List(ctx, user, before, limit+1) // the one more tells whether there is a next page
+	if err != nil {
+		return fmt.Errorf("list jobs: %w", err)
+	}
+	page := pageView{Jobs: []jobView{}}
+	for _, j := range jobs[:min(len(jobs), limit)] {
+		page.Jobs = append(page.Jobs, view(j))
+	}
+	if len(jobs) > limit {
+		page.Next = &jobs[limit-1].ID
+	}
+	return web.JSON(w, http.StatusOK, page)
+}
+
+func pageOf(q url.Values) (limit int, before string, err error) {
+	limit, before = pageSize, q.Get("before")
+	if l := q.Get("limit"); l != "" {
+		limit, err = strconv.Atoi(l)
+	}
+	if err != nil || limit < 1 || limit > maxPageSize || before != "" && !job.IsID(before) {
+		return 0, "", errBadPage
+	}
+	return limit, before, nil
+}
+
+func (s *Service) showJob(w http.ResponseWriter, r *http.Request, user string) error {
+	ctx, cancel := context.WithTimeout(r.Context(), callTime)
+	defer cancel()
+	j, err := s.own(ctx, user, chi.URLParam(r, "id"))
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, view(j))
+}
+
+// retryJob starts a failed job anew.
+func (s *Service) retryJob(w http.ResponseWriter, r *http.Request, user string) error {
+	ctx, cancel := context.WithTimeout(r.Context(), callTime)
+	defer cancel()
+	j, err := s.own(ctx, user, chi.URLParam(r, "id"))
+	if err != nil {
+		return err
+	}
+	if j.State != job.Failed {
+		return errNotFailed
+	}
+	if err := s.hasVideo(ctx, j.ID); err != nil {
+		return err
+	}
+	j, err = s.change(ctx, user, j.ID, func(j *job.Job) error { return j.Retry(time.Now(), s.cfg.Rules) })
+	if errors.Is(err, job.ErrState) {
+		return errNotFailed
+	}
+	if err != nil {
+		return err
+	}
+	s.ringSoon(ctx, j)
+	return web.JSON(w, http.StatusAccepted, view(j))
+}
+
+func (s *Service) hasVideo(ctx context.Context, id string) error {
+	_, content, err := s.cfg.Videos.Open(ctx, id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errNoVideo
+	}
+	if err != nil {
+		return fmt.Errorf("open video %s: %w", id, err)
+	}
+	return content.Close()
+}
+
+// deleteJob hides the job at once and removes its files if that is quick; the sweeper does the rest, and looks once more
+// for what a worker that slept has written since.
+func (s *Service) deleteJob(w http.ResponseWriter, r *http.Request, user string) error {
+	ctx, cancel := context.WithTimeout(r.Context(), callTime)
+	defer cancel()
+	id := chi.URLParam(r, "id")
+	j, err := s.change(ctx, user, id, func(j *job.Job) error { return j.Delete(time.Now()) })
+	if err != nil {
+		return err
+	}
+	if err := s.cleaner.clean(ctx, j); err != nil {
+		web.Note(ctx, "clean", err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// own returns the user's job. Somebody else's is as unknown as one that is not there.
+func (s *Service) own(ctx context.Context, user, id string) (job.Job, error) {
+	if !job.IsID(id) {
+		return job.Job{}, errNoJob
+	}
+	j, err := s.cfg.Ledger.Get(ctx, id)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !isOf(j, user):
+		return job.Job{}, errNoJob
+	case err != nil:
+		return job.Job{}, fmt.Errorf("get job %s: %w", id, err)
+	}
+	return j, nil
+}
+
+// change is Update for the user's own jobs.
+func (s *Service) change(ctx context.Context, user, id string, change func(*job.Job) error) (job.Job, error) {
+	if !job.IsID(id) {
+		return job.Job{}, errNoJob
+	}
+	j, err := s.cfg.Ledger.Update(ctx, id, func(j *job.Job) error {
+		if !isOf(*j, user) {
+			return errNoJob
+		}
+		return change(j)
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return job.Job{}, errNoJob
+	}
+	return j, err
+}
+
+func isOf(j job.Job, user string) bool { return j.Visible() && j.Owner == user }

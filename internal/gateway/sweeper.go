@@ -1,0 +1,220 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mp3converter/internal/job"
+)
+
+const (
+	sweepBatch  = 100
+	maxFailures = 3 // in a row: then the broker or the store is away, and the rest would only fail as well
+	ringTime    = 5 * time.Second
+	cleanTime   = time.Minute // for one job; a large video has thousands of chunks
+)
+
+// Rounds is what sweeping needs of the ledger; porttest.Ledger has the full terms.
+type Rounds interface {
+	Due(ctx context.Context, now time.Time, limit int) ([]job.Job, error)
+	Update(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error)
+	Remove(ctx context.Context, id string) error
+}
+
+// Sweep sees to what others have left, until ctx is over: it rings for jobs that nobody was rung for, and removes the files
+// of dead uploads, lost attempts and deleted jobs. Each gateway sweeps, without a leader. It returns nil.
+func (s *Service) Sweep(ctx context.Context) error {
+	s.sweeper.run(ctx)
+	return nil
+}
+
+// SweepOnce sees to what is due now. The error tells what it could not see to.
+func (s *Service) SweepOnce(ctx context.Context) error {
+	_, err := s.sweeper.sweep(ctx)
+	return err
+}
+
+type sweeper struct {
+	ledger  Rounds
+	ring    func(context.Context, job.Job) error
+	cleaner cleaner
+	every   time.Duration
+	log     *slog.Logger
+
+	rung, cleaned, failed prometheus.Counter
+	last                  prometheus.Gauge
+}
+
+func newSweeper(cfg Config) *sweeper {
+	count := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	s := &sweeper{
+		ledger: cfg.Ledger, ring: cfg.Ring, cleaner: newCleaner(cfg), every: cfg.SweepEvery, log: cfg.Log,
+		rung:    count("sweeper_rung_total", "Jobs that the sweeper rang for."),
+		cleaned: count("sweeper_cleaned_total", "Jobs whose garbage the sweeper removed."),
+		failed:  count("sweeper_failures_total", "Jobs that the sweeper could not see to, and lists that it could not get."),
+		last:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "sweeper_last_run_seconds", Help: "When the sweeper last saw to all that was due, in Unix time."}),
+	}
+	cfg.Metrics.MustRegister(s.rung, s.cleaned, s.failed, s.last)
+	return s
+}
+
+func (s *sweeper) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		more, err := s.sweep(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "sweep", "err", err)
+		}
+		wait := s.every*3/4 + rand.N(s.every/2+1) //nolint:gosec // jitter, so that gateways do not sweep in step
+		if more {
+			wait /= 10
+		}
+		pause := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-pause.C:
+		}
+		pause.Stop()
+	}
+}
+
+// sweep reports whether there may be more that is due.
+func (s *sweeper) sweep(ctx context.Context) (more bool, err error) {
+	now := time.Now()
+	jobs, err := s.due(ctx, now)
+	if err != nil {
+		s.failed.Inc()
+		return false, err
+	}
+	ring := errand{do: s.ring, limit: ringTime, done: s.rung, failed: s.failed}
+	clean := errand{do: s.cleaner.clean, limit: cleanTime, done: s.cleaned, failed: s.failed}
+	for _, j := range jobs {
+		if j.RingDue(now) {
+			ring.run(ctx, j)
+		}
+		if j.CleanDue(now) {
+			clean.run(ctx, j)
+		}
+	}
+	if err := errors.Join(ring.err, clean.err); err != nil {
+		return false, err
+	}
+	s.last.SetToCurrentTime()
+	return len(jobs) >= sweepBatch, ctx.Err()
+}
+
+func (s *sweeper) due(ctx context.Context, now time.Time) ([]job.Job, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	jobs, err := s.ledger.Due(ctx, now, sweepBatch)
+	if err != nil {
+		return nil, fmt.Errorf("list what is due: %w", err)
+	}
+	return jobs, nil
+}
+
+// errand is one of the two things that a sweep does, for many jobs.
+type errand struct {
+	do           func(context.Context, job.Job) error
+	limit        time.Duration
+	done, failed prometheus.Counter
+	inRow        int
+	err          error // the first
+}
+
+func (e *errand) run(ctx context.Context, j job.Job) {
+	if e.inRow >= maxFailures || ctx.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.limit)
+	defer cancel()
+	err := e.do(ctx, j)
+	if err == nil {
+		e.done.Inc()
+		e.inRow = 0
+		return
+	}
+	e.failed.Inc()
+	e.inRow++
+	if e.err == nil {
+		e.err = err
+	}
+}
+
+// cleaner removes files that no longer count. All it does may be done twice, and by several at once.
+type cleaner struct {
+	ledger       Rounds
+	videos, mp3s Files
+	rules        job.Rules
+}
+
+func newCleaner(cfg Config) cleaner { return cleaner{cfg.Ledger, cfg.Videos, cfg.MP3s, cfg.Rules} }
+
+// clean removes the garbage of a job that is CleanDue, and at last the record of a deleted one. The job is as somebody has
+// read it: what was garbage then is garbage for ever, but whether it was cleaned only the ledger can say.
+func (c cleaner) clean(ctx context.Context, j job.Job) error {
+	if j.State == job.Uploading {
+		dead, err := c.bury(ctx, j.ID)
+		if err != nil {
+			return settled(err)
+		}
+		j = dead
+	}
+	videos, mp3s := j.Garbage()
+	for _, id := range videos {
+		if err := c.videos.Delete(ctx, id); err != nil {
+			return fmt.Errorf("delete video %s: %w", id, err)
+		}
+	}
+	for _, id := range mp3s {
+		if err := c.mp3s.Delete(ctx, id); err != nil {
+			return fmt.Errorf("delete mp3 %s: %w", id, err)
+		}
+	}
+	return settled(c.note(ctx, j, mp3s))
+}
+
+// bury takes an upload from a gateway that has been silent for the whole lease.
+func (c cleaner) bury(ctx context.Context, id string) (job.Job, error) {
+	return c.ledger.Update(ctx, id, func(j *job.Job) error {
+		now := time.Now()
+		if j.State != job.Uploading || !j.CleanDue(now) {
+			return job.ErrState // it lives
+		}
+		return j.Delete(now)
+	})
+}
+
+// note tells the ledger that the job was cleaned, unless another cleaner has, or the job is in another state by now: then
+// other files may have become garbage.
+func (c cleaner) note(ctx context.Context, cleaned job.Job, mp3s []string) error {
+	last := false
+	_, err := c.ledger.Update(ctx, cleaned.ID, func(j *job.Job) error {
+		now := time.Now()
+		if j.State != cleaned.State || !j.CleanDue(now) {
+			return job.ErrState
+		}
+		last = j.Cleaned(now, c.rules, mp3s)
+		return nil
+	})
+	if err != nil || !last {
+		return err
+	}
+	return c.ledger.Remove(ctx, cleaned.ID)
+}
+
+// settled forgives what only means that somebody else has been faster.
+func settled(err error) error {
+	if errors.Is(err, job.ErrState) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
