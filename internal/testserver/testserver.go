@@ -19,10 +19,14 @@ import (
 	"time"
 )
 
-// Main runs the tests, stops the servers they started, removes their data and exits.
-func Main(m *testing.M) {
+// Main runs the tests, stops the servers they started, removes their data, does whatever else the package wants done
+// then, and exits.
+func Main(m *testing.M, then ...func()) {
 	code := m.Run()
 	stopAll()
+	for _, f := range then {
+		f()
+	}
 	os.Exit(code)
 }
 

@@ -1,0 +1,159 @@
+package converter
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"time"
+	"unicode/utf8"
+
+	"mp3converter/internal/job"
+)
+
+// attempt is one try at one job.
+type attempt struct {
+	*Service
+	job     job.Job // as claimed
+	mp3     string  // the id that its MP3 is to have
+	touched bool    // something may lie under that id
+	start   time.Time
+}
+
+// made is what an attempt comes to that ends well: an MP3 that is stored but nobody's yet.
+type made struct {
+	mp3      job.File
+	duration time.Duration
+}
+
+// errDamaged is kept apart from the store's own errors: waiting does not mend it, but a second look may.
+var errDamaged = errors.New("the stored video is not what was uploaded")
+
+// run does the work, up to the point where only the commit is missing. It ends early with job.ErrLost in the chain when
+// the lease is lost. The lease is no longer renewed when it returns.
+func (a *attempt) run(ctx context.Context) (made, error) {
+	ctx, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
+	lease := a.keep(ctx, lose)
+	m, err := a.work(ctx, lease.progress)
+	lease.stop()
+	if err != nil && errors.Is(context.Cause(ctx), job.ErrLost) {
+		err = fmt.Errorf("%w (%w)", job.ErrLost, err)
+	}
+	return m, err
+}
+
+func (a *attempt) work(ctx context.Context, progress func(int)) (made, error) {
+	in, err := a.spool(ctx)
+	if err != nil {
+		return made{}, err
+	}
+	defer in.Close()
+	out, err := a.cfg.Temp()
+	if err != nil {
+		return made{}, away(fmt.Errorf("make a scratch file: %w", err))
+	}
+	defer out.Close()
+	duration, err := a.cfg.Convert(ctx, in, out, a.job.Name, a.job.Profile, progress)
+	if err != nil {
+		return made{}, fmt.Errorf("convert: %w", err)
+	}
+	mp3, err := a.store(ctx, out)
+	return made{mp3, duration}, err
+}
+
+// spool copies the video to a scratch file: an encoder seeks, and a store that goes away in the middle must not look
+// like a broken video.
+func (a *attempt) spool(ctx context.Context) (*os.File, error) {
+	_, video, err := a.cfg.Videos.Open(ctx, a.job.ID)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &job.Failure{Reason: job.ReasonNoVideo}
+	case err != nil:
+		return nil, away(fmt.Errorf("open video: %w", err))
+	}
+	defer video.Close()
+	scratch, err := a.cfg.Temp()
+	if err != nil {
+		return nil, away(fmt.Errorf("make a scratch file: %w", err))
+	}
+	if err := a.fill(scratch, video); err != nil {
+		scratch.Close()
+		return nil, err
+	}
+	return scratch, nil
+}
+
+// fill copies the video and checks that it is the one that was uploaded.
+func (a *attempt) fill(scratch *os.File, video io.Reader) error {
+	hash := sha256.New()
+	n, err := io.Copy(scratch, io.TeeReader(video, hash))
+	if err != nil {
+		return away(fmt.Errorf("copy video to scratch: %w", err))
+	}
+	sum := hex.EncodeToString(hash.Sum(nil))
+	if n != a.job.VideoBytes || a.job.VideoSHA256 != "" && sum != a.job.VideoSHA256 {
+		return fmt.Errorf("copy video to scratch: %w: %d bytes with SHA-256 %s, uploaded were %d with %q",
+			errDamaged, n, sum, a.job.VideoBytes, a.job.VideoSHA256)
+	}
+	if _, err := scratch.Seek(0, io.SeekStart); err != nil {
+		return away(fmt.Errorf("rewind scratch: %w", err))
+	}
+	return nil
+}
+
+// storeWaits are the waits between tries to store an MP3: it is dear, the lease is being renewed, and a store that
+// restarts is back within them.
+var storeWaits = [...]time.Duration{200 * time.Millisecond, time.Second, 5 * time.Second, 15 * time.Second}
+
+// store puts the MP3 under the attempt's id.
+func (a *attempt) store(ctx context.Context, out *os.File) (job.File, error) {
+	info, err := out.Stat()
+	if err != nil {
+		return job.File{}, away(fmt.Errorf("measure mp3: %w", err))
+	}
+	f := job.File{ID: a.mp3, Job: a.job.ID, Owner: a.job.Owner, Name: mp3Name(a.job.Name), Type: "audio/mpeg"}
+	a.touched = true
+	for try := 0; ; try++ {
+		stored, err := a.cfg.MP3s.Put(ctx, f, io.NewSectionReader(out, 0, info.Size()))
+		if err == nil {
+			return stored, nil
+		}
+		err = away(fmt.Errorf("store mp3 %s: %w", a.mp3, err))
+		if try == len(storeWaits) {
+			return job.File{}, err
+		}
+		select {
+		case <-time.After(storeWaits[try]):
+		case <-ctx.Done():
+			return job.File{}, err
+		}
+		_ = a.cfg.MP3s.Delete(ctx, a.mp3) // a Put whose answer was lost; if this fails, the next Put says so
+	}
+}
+
+// mp3Name is a video's name with another ending, at most 255 bytes.
+func mp3Name(video string) string {
+	const ending, longest = ".mp3", 255
+	name := video[:len(video)-len(path.Ext(video))]
+	if name == "" {
+		name = video
+	}
+	for len(name) > longest-len(ending) {
+		_, n := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-n]
+	}
+	return name + ending
+}
+
+// awayError marks an error as not the video's fault, without a word in its text.
+type awayError struct{ error }
+
+func (e awayError) Unwrap() []error { return []error{e.error, job.ErrTransient} }
+
+func away(err error) error { return awayError{err} }

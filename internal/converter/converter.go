@@ -1,0 +1,151 @@
+// Package converter makes the MP3 of a job: it claims the job, copies the video to a scratch file, has it encoded, stores
+// the MP3, commits it to the job and rings for the mail. Of several workers on one job one commits; the others leave
+// nothing behind. What a queue does with a verdict, how a video is encoded and where files lie is left to others.
+package converter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mp3converter/internal/job"
+)
+
+// Ledger keeps the jobs.
+type Ledger interface {
+	Insert(ctx context.Context, j job.Job) error
+	Update(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error)
+}
+
+// Videos holds what was uploaded.
+type Videos interface {
+	Open(ctx context.Context, id string) (job.File, io.ReadSeekCloser, error)
+}
+
+// MP3s takes what was made.
+type MP3s interface {
+	Put(ctx context.Context, f job.File, r io.Reader) (job.File, error)
+	Delete(ctx context.Context, id string) error
+}
+
+// Convert reads the video in and writes its MP3 to out, from the start of either. It may call progress with a growing
+// number. Its errors are of three kinds: a *job.Failure that the owner is told, job.ErrTransient in the chain for what is
+// not the video's fault, and anything else, as a crash, which is tried again a few times.
+type Convert func(ctx context.Context, in, out *os.File, title string, p job.Profile, progress func(percent int)) (time.Duration, error)
+
+// Config is what a Service needs. All but Worker, Log and Metrics must be set.
+type Config struct {
+	Ledger  Ledger
+	Videos  Videos
+	MP3s    MP3s
+	Ring    func(ctx context.Context, j job.Job) error // see doorbell.Doorbell
+	Temp    func() (*os.File, error)                   // an empty scratch file that is gone once it is closed
+	Convert Convert
+	Rules   job.Rules
+	Worker  string // our name in the ledger
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+}
+
+// Service converts. Handle may be called in parallel, once per conversion that the machine can bear.
+type Service struct {
+	cfg     Config
+	metrics metrics
+}
+
+// New returns a service; it does nothing until Handle is called.
+func New(cfg Config) *Service {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{cfg: cfg, metrics: newMetrics(cfg.Metrics)}
+}
+
+// Handle converts the job that the message rings for, if it needs it now. Nil settles the message: the job is where it
+// should be, or the ledger holds when it is to be looked at again. job.ErrPoison in the chain says that no job can come
+// of the message, and after any other error it should come again, at once if ctx is over.
+func (s *Service) Handle(ctx context.Context, m job.Message) error {
+	a, err := s.claim(ctx, m)
+	switch {
+	case stepAside(err):
+		s.cfg.Log.DebugContext(ctx, "conversion: nothing to do", "job", m.Video, "why", err)
+		return nil
+	case err != nil:
+		return fmt.Errorf("claim job %s: %w", m.Video, err)
+	case a.job.State == job.Failed: // the last attempt it had is the one that nobody came back from
+		a.end(ctx, failed, a.job, nil)
+		return nil
+	}
+	s.metrics.running.Inc()
+	defer s.metrics.running.Dec()
+	made, err := a.run(ctx)
+	if err != nil {
+		return a.giveBack(ctx, err)
+	}
+	return a.commit(ctx, made)
+}
+
+// stepAside reports whether the job needs no converter now: somebody else has it, it is not due, it is converted, or it
+// has been deleted.
+func stepAside(err error) bool {
+	return errors.Is(err, job.ErrBusy) || errors.Is(err, job.ErrNotYet) || errors.Is(err, job.ErrState) ||
+		errors.Is(err, fs.ErrNotExist)
+}
+
+// claim takes the job for a new attempt.
+func (s *Service) claim(ctx context.Context, m job.Message) (*attempt, error) {
+	a := &attempt{Service: s, mp3: job.NewID(time.Now()), start: time.Now()}
+	var err error
+	a.job, err = s.take(ctx, m.Video, a.mp3)
+	if !errors.Is(err, fs.ErrNotExist) || !m.Foreign {
+		return a, err
+	}
+	if err := s.adopt(ctx, m); err != nil {
+		return nil, err
+	}
+	a.job, err = s.take(ctx, m.Video, a.mp3)
+	return a, err
+}
+
+// take claims the job under the id of the MP3 to come. A claim that was made but whose answer was lost is found again by
+// that id, so that it is not left lying until its lease runs out, nor counted.
+func (s *Service) take(ctx context.Context, id, mp3 string) (job.Job, error) {
+	ctx, cancel := context.WithTimeout(ctx, claimPatience)
+	defer cancel()
+	return s.update(ctx, id, func(j *job.Job) error {
+		if n := len(j.Tried); n > 0 && j.Tried[n-1] == mp3 {
+			return nil
+		}
+		return j.Claim(time.Now(), s.cfg.Rules, s.cfg.Worker, mp3)
+	})
+}
+
+// adopt makes the job that a message of the original system, or one published by hand, has none of.
+func (s *Service) adopt(ctx context.Context, m job.Message) error {
+	video, content, err := s.cfg.Videos.Open(ctx, m.Video)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: unknown video %s", job.ErrPoison, m.Video)
+	case err != nil:
+		return fmt.Errorf("look for video %s: %w", m.Video, err)
+	}
+	if err := content.Close(); err != nil {
+		return fmt.Errorf("look for video %s: %w", m.Video, err)
+	}
+	if video.Owner != "" && video.Owner != m.Username {
+		return fmt.Errorf("%w: video %s belongs to somebody else", job.ErrPoison, m.Video)
+	}
+	m.MP3 = "" // whatever it says, the MP3 is yet to be made
+	j := job.Adopt(time.Now(), s.cfg.Rules, m, video)
+	if err := s.cfg.Ledger.Insert(ctx, j); err != nil && !errors.Is(err, fs.ErrExist) { // a duplicate may be faster
+		return fmt.Errorf("adopt job %s: %w", j.ID, err)
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package converter_test
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"mp3converter/internal/ffmpeg"
+	"mp3converter/internal/job"
+	"mp3converter/internal/testmedia"
+)
+
+// newRealWorld has ffmpeg as its encoder.
+func newRealWorld(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	runner := ffmpeg.Runner{Scratch: t.TempDir()}
+	w.cfg.Temp = runner.Temp
+	w.cfg.Convert = func(ctx context.Context, in, out *os.File, title string, p job.Profile, progress func(int)) (time.Duration, error) {
+		made, err := runner.Convert(ctx, in, out, ffmpeg.Options{Title: title, Profile: p, Progress: progress})
+		return made.Duration, err
+	}
+	w.Service = w.worker(w.ledger)
+	return w
+}
+
+// upload is a job for the file at path.
+func (w *world) upload(t *testing.T, path string) job.Job {
+	t.Helper()
+	video, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer video.Close()
+	now := time.Now()
+	j := job.New(now, w.rules, job.NewID(now), owner)
+	f, err := w.videos.Put(t.Context(), job.File{ID: j.ID, Owner: owner, Name: filepath.Base(path)}, video)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Arrived(now, w.rules, f); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.ledger.Insert(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func TestARealVideoBecomesAnMP3OfItsLength(t *testing.T) {
+	w := newRealWorld(t)
+	j := w.handle(t, w.upload(t, testmedia.Clip(t, testmedia.Spec{Seconds: 3})))
+	if j.State != job.Converted {
+		t.Fatalf("the job is %s for %q: %s", j.State, j.Reason, j.Detail)
+	}
+	_, content, err := w.mp3s.Open(t.Context(), j.MP3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer content.Close()
+	mp3, err := io.ReadAll(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const precision = 50 * time.Millisecond
+	sound := testmedia.Duration(t, testmedia.File(t, ".mp3", mp3))
+	if off := (sound - 3*time.Second).Abs(); off > precision {
+		t.Errorf("the MP3 sounds for %v, want 3s", sound)
+	}
+	if off := (j.Duration - sound).Abs(); off > precision {
+		t.Errorf("the ledger says %v, the MP3 sounds for %v", j.Duration, sound)
+	}
+}
+
+func TestARealVideoWithoutSoundFailsTheJob(t *testing.T) {
+	w := newRealWorld(t)
+	j := w.upload(t, testmedia.Clip(t, testmedia.Spec{Audio: testmedia.None}))
+	w.handle(t, j)
+	w.wantFailed(t, j.ID, job.ReasonNoAudio)
+}

@@ -1,0 +1,84 @@
+package converter
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"sync/atomic"
+	"time"
+
+	"mp3converter/internal/job"
+)
+
+// lease keeps a running attempt alive in the ledger, and its progress up to date.
+type lease struct {
+	attempt *attempt
+	percent atomic.Int64
+	end     context.CancelFunc
+	ended   chan struct{}
+}
+
+// progressEvery is how often progress is noted at most: often enough for a progress bar, seldom enough for the ledger.
+const progressEvery = time.Second
+
+// keep starts to renew the attempt's lease until stop is called. When the ledger says that the job is no longer ours it
+// calls lose. When the ledger says nothing the work goes on: if the lease runs out unseen, the commit will tell.
+func (a *attempt) keep(ctx context.Context, lose context.CancelCauseFunc) *lease {
+	ctx, end := context.WithCancel(ctx)
+	l := &lease{attempt: a, end: end, ended: make(chan struct{})}
+	go func() {
+		defer close(l.ended)
+		l.renewUntil(ctx, lose)
+	}()
+	return l
+}
+
+// stop waits until nothing is written any more.
+func (l *lease) stop() {
+	l.end()
+	<-l.ended
+}
+
+func (l *lease) progress(percent int) { l.percent.Store(int64(percent)) }
+
+func (l *lease) renewUntil(ctx context.Context, lose context.CancelCauseFunc) {
+	every := l.attempt.cfg.Rules.Lease / 3
+	tick := min(every, progressEvery)
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	renewed, noted := l.attempt.start, int64(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		percent := l.percent.Load()
+		if percent == noted && time.Since(renewed) < every-tick/2 {
+			continue
+		}
+		switch err := l.renew(ctx, every, int(percent)); {
+		case err == nil:
+			renewed, noted = time.Now(), percent
+		case movedOn(err):
+			lose(job.ErrLost)
+			return
+		default:
+			l.attempt.cfg.Log.DebugContext(ctx, "conversion: lease not renewed", "job", l.attempt.job.ID, "err", err)
+		}
+	}
+}
+
+// renew gives the ledger no longer than until the next renewal is due.
+func (l *lease) renew(ctx context.Context, patience time.Duration, percent int) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	a := l.attempt
+	_, err := a.cfg.Ledger.Update(ctx, a.job.ID, func(j *job.Job) error {
+		return j.Renew(time.Now(), a.cfg.Rules, a.job.Attempt, percent)
+	})
+	return err
+}
+
+// movedOn reports whether the ledger has answered that the job is no longer the attempt's.
+func movedOn(err error) bool { return errors.Is(err, job.ErrLost) || errors.Is(err, fs.ErrNotExist) }

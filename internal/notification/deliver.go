@@ -1,0 +1,134 @@
+package notification
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"time"
+
+	"mp3converter/internal/job"
+)
+
+// What can come of a mail: the label of the metric and the word in the log.
+const (
+	sent     = "sent"
+	refused  = "refused"  // for good
+	later    = "later"    // the mail server, or the way to it, is not ready
+	expired  = "expired"  // it was not ready for so long that we gave up
+	released = "released" // we are told to stop
+	lost     = "lost"     // the job was deleted or retried meanwhile
+)
+
+// leaseMargin is the part of a lease that is left when sending is broken off: for noting how it went before somebody else
+// may claim the mail and send it too.
+const leaseMargin = 6
+
+// errLease is why a sending is broken off that takes nearly as long as the lease.
+var errLease = errors.New("the lease runs out")
+
+// deliver sends the mail of a claimed job and notes what came of it.
+func (s *Service) deliver(ctx context.Context, j job.Job) error {
+	start := time.Now()
+	sendErr := s.send(ctx, j)
+	result, change := s.verdict(ctx, j.MailAttempt, sendErr)
+	noted, err := s.note(ctx, j.ID, change)
+	switch {
+	case errors.Is(err, job.ErrLost), errors.Is(err, fs.ErrNotExist):
+		// By a note of our own whose answer we did not get, or by the owner.
+		if noted.Mail == job.MailPending || noted.MailAttempt != j.MailAttempt {
+			result = lost
+		}
+	case err != nil:
+		s.report(ctx, j, result, start, errors.Join(sendErr, err))
+		return fmt.Errorf("note that the mail of %s is %s: %w", j.ID, result, err)
+	case result == later && noted.Mail == job.MailFailed:
+		result = expired
+	}
+	s.report(ctx, j, result, start, sendErr)
+	if result == released {
+		return fmt.Errorf("send the mail of %s: %w", j.ID, context.Cause(ctx)) // the queue gives it to somebody else at once
+	}
+	return nil
+}
+
+func (s *Service) send(ctx context.Context, j job.Job) error {
+	ctx, cancel := context.WithDeadlineCause(ctx, j.LeaseUntil.Add(-s.cfg.Rules.Lease/leaseMargin), errLease)
+	defer cancel()
+	return s.cfg.Send(ctx, s.letter(j))
+}
+
+// verdict is the change to the job that Send's answer asks for.
+func (s *Service) verdict(ctx context.Context, attempt int, err error) (result string, change func(*job.Job) error) {
+	switch {
+	case err == nil:
+		return sent, func(j *job.Job) error { return j.MailAccepted(attempt) }
+	case errors.Is(err, job.ErrPermanent):
+		return refused, func(j *job.Job) error { return j.MailRefused(attempt, why(err)) }
+	case ctx.Err() != nil:
+		return released, func(j *job.Job) error { return j.ReleaseMail(time.Now(), s.cfg.Rules, attempt) }
+	default:
+		return later, func(j *job.Job) error { return j.MailLater(time.Now(), s.cfg.Rules, attempt, why(err)) }
+	}
+}
+
+// maxWhy bounds what of a mail server's answer goes into the ledger, in bytes.
+const maxWhy = 500
+
+func why(err error) string {
+	text := err.Error()
+	if len(text) > maxWhy {
+		text = text[:maxWhy]
+	}
+	return strings.ToValidUTF8(text, "")
+}
+
+// report writes the one line of the log and the metric.
+func (s *Service) report(ctx context.Context, j job.Job, result string, start time.Time, err error) {
+	took := time.Since(start)
+	s.took.WithLabelValues(result).Observe(took.Seconds())
+	level, attrs := slog.LevelInfo, []slog.Attr{
+		slog.String("job", j.ID), slog.String("result", result), slog.String("about", string(j.State)),
+		slog.Int("attempt", j.MailAttempt), slog.Duration("took", took),
+	}
+	if err != nil {
+		level = slog.LevelWarn
+		attrs = append(attrs, slog.Any("err", err))
+	}
+	s.cfg.Log.LogAttrs(ctx, level, "mail", attrs...)
+}
+
+// How long a note is tried for. A mail that was accepted and not noted is sent once more after its lease, so this is
+// worth a patience that outlasts a database's restart, and a few seconds when we are told to stop.
+const (
+	firstWait = 50 * time.Millisecond
+	lastWait  = 5 * time.Second
+	patience  = 5 * time.Minute
+	lastWords = 5 * time.Second
+)
+
+// note applies a change to the job, again and again while the ledger is away, and some time beyond the end of ctx.
+func (s *Service) note(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error) {
+	ctx, cancel := outlive(ctx)
+	defer cancel()
+	for wait := firstWait; ; wait = min(2*wait, lastWait) {
+		j, err := s.cfg.Ledger.Update(ctx, id, change)
+		if err == nil || errors.Is(err, job.ErrLost) || errors.Is(err, fs.ErrNotExist) {
+			return j, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return j, err
+		}
+	}
+}
+
+// outlive returns a context that ends lastWords after ctx does, at the latest after our patience.
+func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, cancel) })
+	return longer, func() { stop(); cancel() }
+}

@@ -1,0 +1,45 @@
+package smtp
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/wneessen/go-mail"
+
+	"mp3converter/internal/job"
+)
+
+// compose makes go-mail's message of a letter. The same letter makes the same bytes.
+func compose(l job.Letter) (*mail.Msg, error) {
+	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
+	if err := msg.From(l.From); err != nil {
+		return nil, fmt.Errorf("sender: %w", err) // the configuration's fault, so not for good
+	}
+	if err := msg.EnvelopeFrom(l.From); err != nil {
+		return nil, fmt.Errorf("sender: %w", err)
+	}
+	if err := msg.To(l.To); err != nil {
+		return nil, refusal("recipient: " + err.Error())
+	}
+	msg.Subject(l.Subject)
+	msg.SetMessageIDWithValue(l.MessageID)
+	msg.SetDateWithValue(l.Date.UTC())
+	msg.SetBodyString(mail.TypeTextPlain, l.Body, mail.WithPartEncoding(encoding(l.Body)))
+	return msg, nil
+}
+
+// longest line that a mail may have unencoded, in bytes: RFC 5322, 2.1.1.
+const longestLine = 998
+
+// encoding leaves a body as it is where any server takes it so: addresses in it stay whole for whoever reads the raw mail.
+func encoding(body string) mail.Encoding {
+	for line := range strings.Lines(body) {
+		if len(line) > longestLine || strings.ContainsFunc(line, unfit) {
+			return mail.EncodingQP
+		}
+	}
+	return mail.NoEncoding
+}
+
+func unfit(r rune) bool { return r >= utf8.RuneSelf || r < ' ' && r != '\n' && r != '\t' || r == 0x7f }

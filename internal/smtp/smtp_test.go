@@ -1,0 +1,384 @@
+package smtp_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/mail"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
+
+	"mp3converter/internal/job"
+	"mp3converter/internal/smtp"
+	"mp3converter/internal/testserver"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const user, password = "robot@example.com", "pass-Word-0815"
+
+var letter = job.Letter{
+	From: "robot@example.com", To: "sid@gmail.com", Subject: "MP3 Download",
+	Body:      "mp3 file_id: 64f0c0ffee64f0c0ffee64f0 is now ready!\nhttp://mp3converter.com/download?fid=64f0c0ffee64f0c0ffee64f0\n",
+	MessageID: "64f0.done@mp3converter.com", Date: time.Date(2026, 11, 23, 14, 3, 0, 0, time.UTC),
+}
+
+// configFor fits the server.
+func configFor(s *testserver.SMTP) smtp.Config {
+	return smtp.Config{Host: s.Host, Port: s.Port, RootCAs: s.CA, HELO: "mp3converter.test"}
+}
+
+func sender(t *testing.T, cfg smtp.Config) *smtp.Sender {
+	t.Helper()
+	s, err := smtp.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestALetterArrives(t *testing.T) {
+	for name, tt := range map[string]struct {
+		server testserver.SMTPOptions
+		change func(*smtp.Config)
+	}{
+		"over STARTTLS":                     {},
+		"over STARTTLS with credentials":    {testserver.SMTPOptions{User: user, Password: password}, login},
+		"over implicit TLS":                 {testserver.SMTPOptions{Implicit: true}, implicit},
+		"over implicit TLS and credentials": {testserver.SMTPOptions{Implicit: true, User: user, Password: password}, both},
+		"without TLS, if the operator says": {testserver.SMTPOptions{NoTLS: true}, none},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := testserver.StartSMTP(t, tt.server)
+			cfg := configFor(server)
+			if tt.change != nil {
+				tt.change(&cfg)
+			}
+			if err := sender(t, cfg).Send(t.Context(), letter); err != nil {
+				t.Fatal(err)
+			}
+			got := server.Mails()
+			if len(got) != 1 {
+				t.Fatalf("%d mails arrived, want 1", len(got))
+			}
+			if got[0].From != letter.From || len(got[0].To) != 1 || got[0].To[0] != letter.To {
+				t.Errorf("envelope from %s to %v", got[0].From, got[0].To)
+			}
+			if got[0].TLS == tt.server.NoTLS || got[0].User != tt.server.User {
+				t.Errorf("TLS %v, user %q", got[0].TLS, got[0].User)
+			}
+		})
+	}
+}
+
+func login(c *smtp.Config)    { c.User, c.Password = user, password }
+func implicit(c *smtp.Config) { c.TLS = smtp.Implicit }
+func none(c *smtp.Config)     { c.TLS = smtp.None }
+func both(c *smtp.Config)     { login(c); implicit(c) }
+
+// raw is letter byte for byte. The order and folding are go-mail's; the content is ours.
+const raw = `Date: Mon, 23 Nov 2026 14:03:00 +0000
+MIME-Version: 1.0
+Message-ID: <64f0.done@mp3converter.com>
+Subject: MP3 Download
+From: <robot@example.com>
+To: <sid@gmail.com>
+Content-Transfer-Encoding: 8bit
+Content-Type: text/plain; charset=UTF-8
+
+mp3 file_id: 64f0c0ffee64f0c0ffee64f0 is now ready!
+http://mp3converter.com/download?fid=64f0c0ffee64f0c0ffee64f0
+`
+
+func TestALetterSentTwiceIsTheSameByteForByte(t *testing.T) {
+	server := testserver.StartSMTP(t, testserver.SMTPOptions{})
+	s := sender(t, configFor(server))
+	for range 2 {
+		if err := s.Send(t.Context(), letter); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range server.Mails() {
+		if want := strings.ReplaceAll(raw, "\n", "\r\n"); m.Data != want {
+			t.Errorf("arrived:\n%s\nwant:\n%s", m.Data, want)
+		}
+	}
+}
+
+func TestUnusualLetters(t *testing.T) {
+	for name, change := range map[string]func(*job.Letter){
+		"a body in other scripts":           func(l *job.Letter) { l.Body = "„Ünï cödé 視頻 🎬.mkv“ has no sound\n" },
+		"a line longer than mails may have": func(l *job.Letter) { l.Body = strings.Repeat("x", 3000) + "\n" },
+		"a line that is a single dot":       func(l *job.Letter) { l.Body = "one\n.\n..two\n" },
+		"an empty body":                     func(l *job.Letter) { l.Body = "" },
+		"a subject in other scripts":        func(l *job.Letter) { l.Subject = "„視頻“" },
+		"a subject that would be a header":  func(l *job.Letter) { l.Subject = "hello\r\nBcc: eve@example.com" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := testserver.StartSMTP(t, testserver.SMTPOptions{})
+			l := letter
+			change(&l)
+			if err := sender(t, configFor(server)).Send(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+			got := testserver.ReadMail(t, server.Mails()[0])
+			if got.Subject != strings.NewReplacer("\r", "", "\n", "").Replace(l.Subject) && got.Subject != l.Subject {
+				t.Errorf("subject %q, want %q", got.Subject, l.Subject)
+			}
+			if got.Body != l.Body {
+				t.Errorf("body %q, want %q", got.Body, l.Body)
+			}
+			if i := strings.IndexFunc(server.Mails()[0].Data, func(r rune) bool { return r > 0x7e }); i >= 0 {
+				t.Errorf("byte %d of the mail is none that every server takes", i)
+			}
+			if got.Header.Get("Bcc") != "" || len(server.Mails()[0].To) != 1 {
+				t.Error("the subject made a header")
+			}
+		})
+	}
+}
+
+func TestWhatTheServerSaysDecidesWhetherToTryAgain(t *testing.T) {
+	const later, never, taken = "later", "never", "taken"
+	for name, tt := range map[string]struct {
+		at    testserver.Step
+		act   testserver.Act
+		want  string
+		named string // what the error must name
+	}{
+		"service not available at the greeting":   {testserver.AtGreeting, testserver.Say(554, "5.3.2 no service"), later, "no service"},
+		"dropped at the greeting":                 {testserver.AtGreeting, testserver.Drop(), later, ""},
+		"greylisted at MAIL":                      {testserver.AtMail, testserver.Say(451, "4.7.1 greylisted"), later, "greylisted"},
+		"sender refused":                          {testserver.AtMail, testserver.Say(550, "5.1.8 bad sender"), never, "bad sender"},
+		"credentials wanted":                      {testserver.AtMail, testserver.Say(530, "5.7.0 log in first"), later, "SMTP_USER"},
+		"mailbox full for now":                    {testserver.AtRcpt, testserver.Say(452, "4.2.2 mailbox full"), later, "mailbox full"},
+		"no such mailbox":                         {testserver.AtRcpt, testserver.Say(550, "5.1.1 no such user"), never, "no such user"},
+		"relaying denied to us, who did no login": {testserver.AtRcpt, testserver.Say(554, "5.7.1 relay access denied"), later, "SMTP_USER"},
+		"dropped at RCPT":                         {testserver.AtRcpt, testserver.Drop(), later, ""},
+		"too busy at DATA":                        {testserver.AtData, testserver.Say(421, "4.3.2 too busy"), later, "too busy"},
+		"taken for spam":                          {testserver.AtData, testserver.Say(554, "5.6.0 no spam please"), never, "no spam please"},
+		"several lines of refusal":                {testserver.AtData, testserver.Say(550, "5.6.0 no\nnever"), never, "never"},
+		"dropped before the mail was kept":        {testserver.AtData, testserver.Drop(), later, ""},
+		"dropped after it was kept":               {testserver.AfterData, testserver.Drop(), later, ""}, // nobody can know
+		"dropped after it was accepted":           {testserver.AfterAccept, testserver.Drop(), taken, ""},
+		"silent after it was accepted":            {testserver.AfterAccept, testserver.Stall(), taken, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := testserver.StartSMTP(t, testserver.SMTPOptions{})
+			server.At(tt.at, tt.act)
+			err := sender(t, configFor(server)).Send(t.Context(), letter)
+			got := taken
+			if err != nil {
+				got = later
+			}
+			if errors.Is(err, job.ErrPermanent) {
+				got = never
+			}
+			if got != tt.want || tt.named != "" && !strings.Contains(err.Error(), tt.named) {
+				t.Errorf("Send = %v: %s, want %s and %q named", err, got, tt.want, tt.named)
+			}
+		})
+	}
+}
+
+func TestPolicyRefusalIsFinalForWhoHasLoggedIn(t *testing.T) {
+	server := testserver.StartSMTP(t, testserver.SMTPOptions{User: user, Password: password})
+	server.At(testserver.AtRcpt, testserver.Say(550, "5.7.1 we do not like your face"))
+	cfg := configFor(server)
+	login(&cfg)
+	if err := sender(t, cfg).Send(t.Context(), letter); !errors.Is(err, job.ErrPermanent) {
+		t.Errorf("Send = %v, want it permanent", err)
+	}
+}
+
+func TestTheOperatorsMistakesAreNamedAndNotHeldAgainstTheLetter(t *testing.T) {
+	for name, tt := range map[string]struct {
+		server testserver.SMTPOptions
+		change func(*smtp.Config)
+		want   string
+	}{
+		"wrong password":       {testserver.SMTPOptions{User: user, Password: "other"}, login, "SMTP_PASSWORD"},
+		"missing credentials":  {testserver.SMTPOptions{User: user, Password: password}, nil, "SMTP_USER"},
+		"superfluous login":    {testserver.SMTPOptions{}, login, "AUTH"},
+		"unknown authority":    {testserver.SMTPOptions{}, func(c *smtp.Config) { c.RootCAs = nil }, "SMTP_CA_FILE"},
+		"the same, implicit":   {testserver.SMTPOptions{Implicit: true}, func(c *smtp.Config) { c.RootCAs = nil; implicit(c) }, "SMTP_CA_FILE"},
+		"another host's":       {testserver.SMTPOptions{CertFor: "mail.example.com"}, nil, "SMTP_HOST"},
+		"no STARTTLS":          {testserver.SMTPOptions{NoTLS: true, User: user, Password: password, ClearAuth: true}, login, "STARTTLS"},
+		"implicit on STARTTLS": {testserver.SMTPOptions{User: user, Password: password, ClearAuth: true}, both, "SMTP_TLS=implicit"},
+		"nobody listens":       {testserver.SMTPOptions{}, func(c *smtp.Config) { c.Port = 1 }, "refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := testserver.StartSMTP(t, tt.server)
+			cfg := configFor(server)
+			if tt.change != nil {
+				tt.change(&cfg)
+			}
+			err := sender(t, cfg).Send(t.Context(), letter)
+			if err == nil || errors.Is(err, job.ErrPermanent) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Send = %v, want an error that is not permanent and names %s", err, tt.want)
+			}
+			if n := len(server.Mails()); n != 0 {
+				t.Errorf("%d mails arrived all the same", n)
+			}
+			wantNoSecrets(t, server, err)
+		})
+	}
+}
+
+// wantNoSecrets looks for the credentials on the wire, in every form a mechanism sends them in, and in the error.
+func wantNoSecrets(t *testing.T, server *testserver.SMTP, err error) {
+	t.Helper()
+	seen := server.Clear() + fmt.Sprint(err)
+	for _, form := range []string{password, b64(password), b64("\x00" + user + "\x00" + password), "AUTH PLAIN", "AUTH LOGIN"} {
+		if strings.Contains(seen, form) {
+			t.Errorf("%q could be seen", form)
+		}
+	}
+}
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+func TestCredentialsAreOnlySentOnceEncrypted(t *testing.T) {
+	server := testserver.StartSMTP(t, testserver.SMTPOptions{User: user, Password: password, ClearAuth: true})
+	cfg := configFor(server)
+	login(&cfg)
+	if err := sender(t, cfg).Send(t.Context(), letter); err != nil {
+		t.Fatal(err)
+	}
+	wantNoSecrets(t, server, nil)
+	if !strings.Contains(server.Clear(), "STARTTLS") {
+		t.Error("the test sees nothing on the wire")
+	}
+}
+
+func TestASlowServerIsBoundedByTheTimeout(t *testing.T) {
+	for name, tt := range map[string]struct {
+		at   testserver.Step
+		drip time.Duration
+	}{
+		"a tar-pit, a byte now and then": {drip: 20 * time.Millisecond},
+		"silent from the start":          {at: testserver.AtGreeting},
+		"silent at RCPT":                 {at: testserver.AtRcpt},
+		"silent after the mail":          {at: testserver.AtData},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := testserver.StartSMTP(t, testserver.SMTPOptions{})
+			server.Drip(tt.drip)
+			server.Always(tt.at, testserver.Stall())
+			cfg := configFor(server)
+			cfg.Timeout = 300 * time.Millisecond
+			err := sender(t, cfg).Send(t.Context(), letter)
+			if err == nil || errors.Is(err, job.ErrPermanent) || !strings.Contains(err.Error(), "takes too long") {
+				t.Errorf("Send = %v, want the server's slowness as the reason", err)
+			}
+		})
+	}
+}
+
+func TestSendObeysItsContextInTheMiddleOfTheDialogue(t *testing.T) {
+	server := testserver.StartSMTP(t, testserver.SMTPOptions{})
+	server.Always(testserver.AtData, testserver.Stall())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	sent := make(chan error)
+	go func() { sent <- sender(t, configFor(server)).Send(ctx, letter) }()
+	for server.Came(testserver.AtData) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-sent; !errors.Is(err, context.Canceled) {
+		t.Errorf("Send = %v, want context.Canceled in the chain", err)
+	}
+}
+
+func TestManySendAtOnce(t *testing.T) {
+	const sends = 20
+	server := testserver.StartSMTP(t, testserver.SMTPOptions{User: user, Password: password})
+	cfg := configFor(server)
+	login(&cfg)
+	s := sender(t, cfg)
+	var group errgroup.Group
+	for i := range sends {
+		group.Go(func() error {
+			l := letter
+			l.To = fmt.Sprintf("u%d@example.com", i)
+			return s.Send(t.Context(), l)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	to := map[string]bool{}
+	for _, m := range server.Mails() {
+		header := testserver.ReadMail(t, m).Header.Get("To")
+		if a, err := mail.ParseAddress(header); err != nil || a.Address != m.To[0] {
+			t.Errorf("a mail for %s says %s", m.To[0], header)
+		}
+		to[m.To[0]] = true
+	}
+	if len(to) != sends {
+		t.Errorf("%d of %d arrived", len(to), sends)
+	}
+}
+
+func TestNobodyIsTheRecipient(t *testing.T) {
+	s := sender(t, smtp.Config{Host: "127.0.0.1", Port: 1})
+	for _, to := range []string{"", "x", "a@b\r\nRCPT TO:<eve@example.com>"} {
+		l := letter
+		l.To = to
+		if err := s.Send(t.Context(), l); !errors.Is(err, job.ErrPermanent) {
+			t.Errorf("Send to %q = %v, want it permanent", to, err)
+		}
+	}
+	l := letter
+	l.From = "nobody"
+	if err := s.Send(t.Context(), l); err == nil || errors.Is(err, job.ErrPermanent) {
+		t.Errorf("Send from %q = %v, want an error that the operator can mend", l.From, err)
+	}
+}
+
+func TestMistakesInTheConfigurationAreNamed(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cfg  smtp.Config
+		want []string
+	}{
+		"nothing set":              {smtp.Config{}, []string{"SMTP_HOST"}},
+		"a password in clear":      {smtp.Config{Host: "h", TLS: smtp.None, User: user, Password: password}, []string{"SMTP_TLS"}},
+		"a user without password":  {smtp.Config{Host: "h", User: user}, []string{"SMTP_PASSWORD"}},
+		"an unknown kind of TLS":   {smtp.Config{Host: "h", TLS: "ssl"}, []string{"SMTP_TLS", "implicit"}},
+		"all mistakes, not a part": {smtp.Config{Port: 70000, Password: password, Timeout: -1}, []string{"SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_TIMEOUT_SECONDS"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := smtp.New(tt.cfg)
+			for _, want := range tt.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("New = %v, want %s named", err, want)
+				}
+			}
+			if strings.Contains(fmt.Sprint(err), password) {
+				t.Error("the error tells the password")
+			}
+		})
+	}
+}
+
+func TestRootCAsAddsAFilesCertificates(t *testing.T) {
+	server := testserver.StartSMTP(t, testserver.SMTPOptions{})
+	pool, err := smtp.RootCAs(server.CAFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := configFor(server)
+	cfg.RootCAs = pool
+	if err := sender(t, cfg).Send(t.Context(), letter); err != nil {
+		t.Error(err)
+	}
+	if _, err := smtp.RootCAs("smtp_test.go"); err == nil {
+		t.Error("a file without certificates is taken")
+	}
+}
