@@ -69,6 +69,14 @@ func (m *memory) Find(_ context.Context, email string) (user.User, error) {
 	return u, nil
 }
 
+// ReplacePassword is the service's as well.
+func (m *memory) ReplacePassword(ctx context.Context, email, old, hash string) error {
+	if m.rows[email].Password != old {
+		return fs.ErrNotExist
+	}
+	return m.SetPassword(ctx, email, hash)
+}
+
 var (
 	ann = user.User{Email: "ann@example.com", Password: auth.Hash("old password"), Admin: true}
 	bob = user.User{Email: "bob@example.com", Password: "bob123"}

@@ -22,8 +22,8 @@ import (
 type Users interface {
 	// Find returns the user with exactly this address; fs.ErrNotExist if there is none.
 	Find(ctx context.Context, email string) (user.User, error)
-	// SetPassword replaces a user's password as it is stored.
-	SetPassword(ctx context.Context, email, hash string) error
+	// ReplacePassword replaces a user's password as it is stored, but only if that still is old; else fs.ErrNotExist.
+	ReplacePassword(ctx context.Context, email, old, hash string) error
 }
 
 // Config is what a Service is made of.

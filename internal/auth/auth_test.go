@@ -45,13 +45,16 @@ func (m *memory) Find(_ context.Context, email string) (user.User, error) {
 	return u, nil
 }
 
-func (m *memory) SetPassword(_ context.Context, email, hash string) error {
+func (m *memory) ReplacePassword(_ context.Context, email, old, hash string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.storeErr != nil {
 		return m.storeErr
 	}
-	u := m.users[email]
+	u, ok := m.users[email]
+	if !ok || u.Password != old {
+		return fs.ErrNotExist
+	}
 	u.Password = hash
 	m.users[email] = u
 	return nil
@@ -200,6 +203,25 @@ func TestALoginThatCannotStoreItsNewHashIsGoodAllTheSame(t *testing.T) {
 	}
 }
 
+// What somebody stores while a login makes its hash is newer than what the login has found.
+func TestAPasswordChangedDuringALoginStays(t *testing.T) {
+	users := newMemory(user.User{Email: "ann@example.com", Password: password})
+	s := newService(t, users)
+	passwd := user.User{Email: "ann@example.com", Password: Hash("brand new")}
+	s.hasher.derive = func(password, salt []byte, p params, length int) []byte {
+		users.mu.Lock()
+		defer users.mu.Unlock()
+		users.users["ann@example.com"] = passwd
+		return argon2id(password, salt, p, length)
+	}
+	if w := login(t, s, "ann@example.com", password); w.Code != http.StatusOK {
+		t.Errorf("login with what was the password when it began: %d %q, want 200", w.Code, w.Body)
+	}
+	if diff := cmp.Diff(passwd, users.users["ann@example.com"]); diff != "" {
+		t.Errorf("the login has overwritten the new password:\n%s", diff)
+	}
+}
+
 func TestAStoredHashIsNoPassword(t *testing.T) {
 	for _, stored := range []string{Hash(password), "$argon2id$v=19$broken", "$argon2i$v=19$m=4096,t=3,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA"} {
 		s := newService(t, newMemory(user.User{Email: "ann@example.com", Password: stored}))
@@ -230,7 +252,7 @@ func (silent) Find(ctx context.Context, _ string) (user.User, error) {
 	return user.User{}, ctx.Err()
 }
 
-func (silent) SetPassword(ctx context.Context, _, _ string) error {
+func (silent) ReplacePassword(ctx context.Context, _, _, _ string) error {
 	<-ctx.Done()
 	return ctx.Err()
 }

@@ -93,14 +93,17 @@ func (s *Service) find(ctx context.Context, email string) (user.User, error) {
 	return s.cfg.Users.Find(ctx, email)
 }
 
-// replace stores a better hash of the password that was just right. If it fails the login is none the worse: the next
-// one tries again.
+// replace stores a better hash of the password that was just right, unless it has been changed since. If it fails the
+// login is none the worse: the next one tries again.
 func (s *Service) replace(ctx context.Context, u user.User, hash string) {
 	timed, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
-	if err := s.cfg.Users.SetPassword(timed, u.Email, hash); err != nil {
+	err := s.cfg.Users.ReplacePassword(timed, u.Email, u.Password, hash)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // somebody was faster, and theirs stays
+	case err != nil:
 		web.Note(ctx, "rehash_err", err)
-		return
+	default:
+		web.Note(ctx, "rehashed", true)
 	}
-	web.Note(ctx, "rehashed", true)
 }

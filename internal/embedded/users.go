@@ -51,6 +51,14 @@ func (s *Users) SetPassword(ctx context.Context, email, hash string) error {
 	return nil
 }
 
+// ReplacePassword replaces the password if it still is old; fs.ErrNotExist if it is not, or there is no such row.
+func (s *Users) ReplacePassword(ctx context.Context, email, old, hash string) error {
+	if err := s.one(ctx, "UPDATE users SET password = ?3"+exactly+" AND password = ?2", email, old, hash); err != nil {
+		return fmt.Errorf("replace the password of user %q: %w", email, err)
+	}
+	return nil
+}
+
 // Delete removes the row; fs.ErrNotExist if there is none.
 func (s *Users) Delete(ctx context.Context, email string) error {
 	if err := s.one(ctx, "DELETE FROM users"+exactly, email); err != nil {

@@ -1,6 +1,8 @@
 package mysql_test
 
 import (
+	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -62,9 +64,9 @@ func TestInitAdoptsTheOriginalsTable(t *testing.T) {
 		"in binary order":               "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, server, `DROP DATABASE auth; CREATE DATABASE auth;
+			run(t, server, `SET NAMES utf8mb4; DROP DATABASE auth; CREATE DATABASE auth;
 				CREATE TABLE auth.user (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, email VARCHAR(255) NOT NULL UNIQUE, password VARCHAR(255) NOT NULL) `+charset+`;
-				INSERT INTO auth.user (email, password) VALUES ('sid@gmail.com', 'sid123'), ('ann@example.com', '$ecret');`)
+				INSERT INTO auth.user (email, password) VALUES ('sid@gmail.com', 'sid123'), ('ann@example.com', '$écret');`)
 			users := open(t, config(t, server))
 			if err := users.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "init.sql") {
 				t.Errorf("Ping before init.sql = %v, want an error that names it", err)
@@ -77,7 +79,16 @@ func TestInitAdoptsTheOriginalsTable(t *testing.T) {
 			if err := users.SetPassword(t.Context(), sid.Email, sid.Password); err != nil {
 				t.Error(err)
 			}
-			wantUsers(t, users, user.User{Email: "ann@example.com", Password: "$ecret", Admin: true}, sid)
+			ann := user.User{Email: "ann@example.com", Password: "$écret", Admin: true}
+			wantUsers(t, users, ann, sid)
+			if err := users.ReplacePassword(t.Context(), ann.Email, "$Écret", "x"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("ReplacePassword of another password = %v, want %v", err, fs.ErrNotExist)
+			}
+			if err := users.ReplacePassword(t.Context(), ann.Email, ann.Password, sid.Password); err != nil {
+				t.Error(err)
+			}
+			ann.Password = sid.Password
+			wantUsers(t, users, ann, sid)
 			run(t, server, "DROP DATABASE auth;\n"+script)
 		})
 	}

@@ -53,6 +53,17 @@ func (d *DB) SetPassword(ctx context.Context, email, hash string) error {
 	return wrap("set password", err)
 }
 
+// ReplacePassword replaces the password if it still is old; fs.ErrNotExist if it is not, or there is no row of exactly that
+// address. The old one is sent and compared as bytes of UTF-8, whatever the column's character set and collation.
+func (d *DB) ReplacePassword(ctx context.Context, email, old, hash string) error {
+	id, _, err := d.find(ctx, email)
+	if err == nil {
+		const statement = "UPDATE user SET password = ? WHERE id = ? AND CAST(CONVERT(password USING utf8mb4) AS BINARY) = ?"
+		err = d.one(ctx, statement, hash, id, []byte(old))
+	}
+	return wrap("replace password", err)
+}
+
 // Delete removes the row; fs.ErrNotExist if there is none of exactly that address.
 func (d *DB) Delete(ctx context.Context, email string) error {
 	id, _, err := d.find(ctx, email)
@@ -62,7 +73,7 @@ func (d *DB) Delete(ctx context.Context, email string) error {
 	return wrap("delete user", err)
 }
 
-// one runs a statement that is to hit a row; fs.ErrNotExist if somebody has deleted it in the meantime.
+// one runs a statement that is to hit a row; fs.ErrNotExist if somebody has deleted or changed it in the meantime.
 func (d *DB) one(ctx context.Context, statement string, args ...any) error {
 	result, err := d.db.ExecContext(ctx, statement, args...)
 	if err != nil {

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sync/errgroup"
 
 	"mp3converter/internal/user"
 )
@@ -21,6 +21,9 @@ type Users interface {
 	Add(ctx context.Context, u user.User) error
 	// SetPassword replaces the password as stored, by an equal one too; fs.ErrNotExist if there is no row of exactly that address.
 	SetPassword(ctx context.Context, email, hash string) error
+	// ReplacePassword does so only if what is stored still is old, byte for byte; fs.ErrNotExist also if it is not. Of many
+	// who replace one old password at once, one succeeds.
+	ReplacePassword(ctx context.Context, email, old, hash string) error
 	// List returns all rows sorted by the bytes of their addresses.
 	List(ctx context.Context) ([]user.User, error)
 	// Delete removes the row; fs.ErrNotExist if there is none of exactly that address.
@@ -36,6 +39,9 @@ func TestUsers(t *testing.T, open func(t *testing.T) Users) {
 		"of many who add one address, one wins":          usersTakenAtOnce,
 		"an address is found byte for byte":              usersByBytes,
 		"a password is replaced, by an equal one too":    usersPassword,
+		"a password that has changed is not replaced":    usersReplace,
+		"of many who replace one password, one wins":     usersReplaceAtOnce,
+		"an old password is compared byte for byte":      usersReplaceByBytes,
 		"a deleted user is gone and may be added again":  usersDelete,
 		"the list is whole and sorted":                   usersList,
 		"what is no SQL to begin with stays data":        usersOdd,
@@ -70,30 +76,28 @@ func usersTaken(t *testing.T, users Users) {
 }
 
 func usersTakenAtOnce(t *testing.T, users Users) {
-	const rivals = 8
-	won := make(chan user.User, rivals)
-	var group errgroup.Group
-	for i := range rivals {
-		group.Go(func() error {
-			u := user.User{Email: ann.Email, Password: string(rune('a' + i))}
-			err := users.Add(t.Context(), u)
-			switch {
-			case err == nil:
-				won <- u
-			case errors.Is(err, fs.ErrExist):
-				return nil
-			}
-			return err
-		})
+	oneWins(t, users, ann.Email, fs.ErrExist, func(mine string) error {
+		return users.Add(t.Context(), user.User{Email: ann.Email, Password: mine})
+	})
+}
+
+// oneWins lets rivals at once try what stores a password of their own. All but one must be refused by the error lost, and
+// the winner's password must be the user's.
+func oneWins(t *testing.T, users Users, email string, lost error, try func(mine string) error) {
+	t.Helper()
+	password := func(i int) string { return string(rune('a' + i)) }
+	var won []string
+	for i, err := range atOnce(8, func(i int) error { return try(password(i)) }) {
+		if err == nil {
+			won = append(won, password(i))
+		} else {
+			wantUserErr(t, err, lost)
+		}
 	}
-	if err := group.Wait(); err != nil {
-		t.Fatal(err)
+	got, err := users.Find(t.Context(), email)
+	if err != nil || len(won) != 1 || got.Password != won[0] {
+		t.Errorf("%q won, and the password of %s is %q, %v; want one winner, and theirs", won, email, got.Password, err)
 	}
-	close(won)
-	if len(won) != 1 {
-		t.Fatalf("%d of %d added %s, want 1", len(won), rivals, ann.Email)
-	}
-	wantUser(t, users, <-won)
 }
 
 func usersByBytes(t *testing.T, users Users) {
@@ -102,6 +106,7 @@ func usersByBytes(t *testing.T, users Users) {
 		_, err := users.Find(t.Context(), email)
 		wantUserErr(t, err, fs.ErrNotExist)
 		wantUserErr(t, users.SetPassword(t.Context(), email, "stolen"), fs.ErrNotExist)
+		wantUserErr(t, users.ReplacePassword(t.Context(), email, ann.Password, "stolen"), fs.ErrNotExist)
 		wantUserErr(t, users.Delete(t.Context(), email), fs.ErrNotExist)
 	}
 	wantUser(t, users, ann)
@@ -119,6 +124,45 @@ func usersPassword(t *testing.T, users Users) {
 	}
 	wantUser(t, users, ann)
 	wantUserErr(t, users.SetPassword(t.Context(), "eve@example.com", "x"), fs.ErrNotExist)
+}
+
+func usersReplace(t *testing.T, users Users) {
+	mustAdd(t, users, ann, bob)
+	changed := bob
+	for _, hash := range []string{ann.Password, ann.Password, "bob456"} { // one is equal to the old one
+		if err := users.ReplacePassword(t.Context(), bob.Email, changed.Password, hash); err != nil {
+			t.Fatal(err)
+		}
+		changed.Password = hash
+		wantUser(t, users, changed)
+	}
+	wantUserErr(t, users.ReplacePassword(t.Context(), bob.Email, bob.Password, "late"), fs.ErrNotExist)
+	wantUserErr(t, users.ReplacePassword(t.Context(), "eve@example.com", "", "x"), fs.ErrNotExist)
+	wantUser(t, users, changed)
+	wantUser(t, users, ann)
+}
+
+func usersReplaceAtOnce(t *testing.T, users Users) {
+	mustAdd(t, users, bob)
+	oneWins(t, users, bob.Email, fs.ErrNotExist, func(mine string) error {
+		return users.ReplacePassword(t.Context(), bob.Email, bob.Password, mine)
+	})
+}
+
+// usersReplaceByBytes holds against collations, paddings, character sets and quoting.
+func usersReplaceByBytes(t *testing.T, users Users) {
+	odd := user.User{Email: bob.Email, Password: `'Pässword\"☃ `}
+	mustAdd(t, users, odd)
+	for _, old := range []string{
+		"", "%", strings.ToLower(odd.Password), strings.Replace(odd.Password, "ä", "a", 1), strings.Replace(odd.Password, "ä", "\xe4", 1),
+		strings.TrimSuffix(odd.Password, " "), odd.Password + " ", odd.Password + "\x00",
+	} {
+		wantUserErr(t, users.ReplacePassword(t.Context(), bob.Email, old, "stolen"), fs.ErrNotExist)
+		wantUser(t, users, odd)
+	}
+	if err := users.ReplacePassword(t.Context(), bob.Email, odd.Password, "x"); err != nil {
+		t.Error(err)
+	}
 }
 
 func usersDelete(t *testing.T, users Users) {
