@@ -52,7 +52,7 @@ type Config struct {
 
 // RootCAs returns the system's list with the certificates of a PEM file added.
 func RootCAs(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file) //nolint:gosec // the operator names it
+	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (s *Sender) options(ctx context.Context, conn net.Conn) ([]mail.Option, err
 	}
 	options := []mail.Option{
 		mail.WithPort(s.cfg.Port), mail.WithTLSPolicy(policy), mail.WithTLSConfig(config),
-		mail.WithTimeout(2 * s.cfg.Timeout), // ctx is sooner, and knows why
+		mail.WithTimeout(2 * s.cfg.Timeout),    // ctx is sooner, and knows why
 		mail.WithoutNoop(), mail.WithoutRset(), // two round trips for nothing on a connection that lives for one letter
 		mail.WithDialContextFunc(func(context.Context, string, string) (net.Conn, error) { return conn, nil }),
 	}

@@ -382,3 +382,13 @@ func TestRootCAsAddsAFilesCertificates(t *testing.T) {
 		t.Error("a file without certificates is taken")
 	}
 }
+
+func TestAServerThatNeverSaysGoodbyeHoldsNobodyUp(t *testing.T) {
+	server := testserver.StartSMTP(t, testserver.SMTPOptions{})
+	server.At(testserver.AfterAccept, testserver.Stall())
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := sender(t, configFor(server)).Send(ctx, letter); err != nil || ctx.Err() != nil {
+		t.Errorf("Send = %v, held up: %v", err, ctx.Err())
+	}
+}
