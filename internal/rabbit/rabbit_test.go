@@ -161,6 +161,55 @@ func TestQueueDeletedUnderTheConsumer(t *testing.T) {
 	}
 }
 
+// RabbitMQ 3.10 may forget to tell a consumer that its queue is gone when somebody makes it again at once.
+func TestQueueReplacedUnderTheConsumer(t *testing.T) {
+	checkLeaks(t)
+	url, queue := rabbitmq(t).URL(), queueName()
+	b := newBroker(t, rabbit.Config{URL: url, Renew: 100 * time.Millisecond})
+	got := make(chan job.Message, 10)
+	consume(t, b, queue, 1, into(got))
+	publish(t, b, queue, newMessage())
+	receive(t, got, "a message")
+	ch := admin(t, url)
+	for range 10 {
+		if _, err := ch.QueueDelete(queue, false, false, false); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ch.QueueDeclare(queue, true, false, false, false, amqp.Table{
+			"x-queue-type": "quorum", "x-delivery-limit": 10_000,
+			"x-dead-letter-exchange": "", "x-dead-letter-routing-key": queue + ".dead",
+		}); err != nil {
+			t.Fatal(err)
+		}
+		m := newMessage()
+		publish(t, newBroker(t, rabbit.Config{URL: url}), queue, m)
+		if again := receive(t, got, "a message from the new queue"); again.Video != m.Video {
+			t.Errorf("got %s, want %s", again.Video, m.Video)
+		}
+	}
+}
+
+// To subscribe anew with a message in hand would give it to somebody else.
+func TestWorkOutlastsRenewal(t *testing.T) {
+	checkLeaks(t)
+	const renew = 20 * time.Millisecond
+	b, queue := newBroker(t, rabbit.Config{URL: rabbitmq(t).URL(), Renew: renew}), queueName()
+	calls := make(chan string, 10)
+	consume(t, b, queue, 2, func(_ context.Context, m job.Message) error {
+		calls <- m.Video
+		<-time.After(10 * renew)
+		calls <- "end"
+		return nil
+	})
+	m := newMessage()
+	publish(t, b, queue, m)
+	for _, want := range []string{m.Video, "end"} {
+		if got := receive(t, calls, want); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 // A confirm is no proof: the broker confirms what it has thrown away. Each Publish must know about its own message.
 func TestPublishToADeletedQueue(t *testing.T) {
 	checkLeaks(t)
@@ -202,8 +251,11 @@ func TestPublishToADeletedQueue(t *testing.T) {
 // The original's gateway and consumer, with their own library, at the other end.
 func TestInteropWithTheOriginal(t *testing.T) {
 	checkLeaks(t)
-	url, queue := rabbitmq(t).URL(), queueName()
-	b := newBroker(t, rabbit.Config{URL: url})
+	url, err := rabbitmq(t).NewVhost()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, queue := newBroker(t, rabbit.Config{URL: url}), queueName()
 	ours := newMessage()
 	publish(t, b, queue, ours)
 	var got struct {

@@ -73,6 +73,31 @@ func TestGracefulEndsAGraceLater(t *testing.T) {
 	})
 }
 
+// There is no point in pausing for a message that the broker has given to somebody else, or is to.
+func TestPauseIsCutShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stopped, stop := context.WithCancel(t.Context())
+		stop()
+		lost := make(chan struct{})
+		close(lost)
+		for name, tt := range map[string]struct {
+			ctx  context.Context
+			lost chan struct{}
+			want time.Duration
+		}{
+			"nothing happens": {t.Context(), make(chan struct{}), time.Hour},
+			"channel lost":    {t.Context(), lost, 0},
+			"told to stop":    {stopped, make(chan struct{}), 0},
+		} {
+			start := time.Now()
+			(&consumer{ctx: tt.ctx}).pause(delivery{lost: tt.lost}, time.Hour)
+			if took := time.Since(start); took != tt.want {
+				t.Errorf("%s: paused for %v, want %v", name, took, tt.want)
+			}
+		}
+	})
+}
+
 // A broker with an alarm stops reading; no context interrupts a write to it.
 func TestWriteThatNobodyReads(t *testing.T) {
 	client, broker := net.Pipe()

@@ -57,7 +57,7 @@ func (c *consumer) attempt(d delivery) (m job.Message, err error) {
 	if m, err = job.Decode(d.Body); err != nil {
 		return m, err
 	}
-	m.Foreign = false
+	m.Foreign = d.AppId != appID || d.Type != messageType
 	return m, c.handle(c.late, m)
 }
 
