@@ -21,6 +21,7 @@ func run(p *daemon.Process, cfg config) error {
 		return err
 	}
 	p.Defer(stores.Close)
+	p.Wants("rabbitmq", stores.Broker.Ready) // without it uploads are taken, and rung for later
 	auth := gateway.NewAuth(cfg.Auth, nil)
 	p.Defer(auth.Close)
 	parts := gateway.Config{

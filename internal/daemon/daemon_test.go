@@ -174,6 +174,11 @@ func TestReadyzNamesWhatIsMissing(t *testing.T) {
 	if code, body := get(t, h, "/readyz"); code != 200 {
 		t.Errorf("/readyz after recovery = %d %q", code, body)
 	}
+	p.Wants("broker", func(context.Context) error { return errors.New("blocked") })
+	p.ready.at = time.Time{}
+	if code, body := get(t, h, "/readyz"); code != 200 || !strings.Contains(body, "broker: blocked") {
+		t.Errorf("/readyz without what the service copes without = %d %q", code, body)
+	}
 	p.ready.stopping.Store(true)
 	if code, body := get(t, h, "/readyz"); code != 503 || body != "stopping" {
 		t.Errorf("/readyz while stopping = %d %q", code, body)

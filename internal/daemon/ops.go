@@ -27,44 +27,77 @@ type readiness struct {
 
 	mu     sync.Mutex
 	checks []check
-	at     time.Time // of missing
-	lacks  []string
+	at     time.Time // of health
+	health health
 }
 
 type check struct {
-	name string
-	ok   func(ctx context.Context) error
+	name  string
+	vital bool
+	ok    func(ctx context.Context) error
+}
+
+// health names what is away, each with its reason.
+type health struct {
+	lacks  []string // nothing works without
+	misses []string // the service copes without, for a while
+}
+
+func (h health) String() string {
+	switch {
+	case len(h.lacks) > 0:
+		return "not ready:\n" + strings.Join(slices.Concat(h.lacks, h.misses), "\n")
+	case len(h.misses) > 0:
+		return "ready, coping without:\n" + strings.Join(h.misses, "\n")
+	default:
+		return "ready"
+	}
 }
 
 // Needs adds a dependency without which the service is not ready.
 func (p *Process) Needs(name string, ok func(ctx context.Context) error) {
-	p.ready.mu.Lock()
-	defer p.ready.mu.Unlock()
-	p.ready.checks = append(p.ready.checks, check{name, ok})
+	p.ready.add(check{name, true, ok})
 }
 
-// missing names what is away, each with its reason.
-func (r *readiness) missing(ctx context.Context) []string {
+// Wants adds a dependency that the service copes without, and says so: were it unready, nobody could use the rest.
+func (p *Process) Wants(name string, ok func(ctx context.Context) error) {
+	p.ready.add(check{name, false, ok})
+}
+
+func (r *readiness) add(c check) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.checks = append(r.checks, c)
+}
+
+// look runs the checks, unless their results are fresh.
+func (r *readiness) look(ctx context.Context) health {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if time.Since(r.at) < checkFresh {
-		return r.lacks
+		return r.health
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 	defer cancel()
-	lacks := make([]string, len(r.checks))
+	errs := make([]error, len(r.checks))
 	var running sync.WaitGroup
 	for i, c := range r.checks {
-		running.Go(func() {
-			if err := c.ok(ctx); err != nil {
-				lacks[i] = fmt.Sprintf("%s: %v", c.name, err)
-			}
-		})
+		running.Go(func() { errs[i] = c.ok(ctx) })
 	}
 	running.Wait()
-	r.lacks = slices.DeleteFunc(lacks, func(s string) bool { return s == "" })
+	r.health = health{}
+	for i, c := range r.checks {
+		away := fmt.Sprintf("%s: %v", c.name, errs[i])
+		switch {
+		case errs[i] == nil:
+		case c.vital:
+			r.health.lacks = append(r.health.lacks, away)
+		default:
+			r.health.misses = append(r.health.misses, away)
+		}
+	}
 	r.at = time.Now()
-	return r.lacks
+	return r.health
 }
 
 // serveOps serves the ops port until the process ends: longer than the service itself, so that probes and metrics see
@@ -86,11 +119,11 @@ func (p *Process) OpsHandler() http.Handler {
 			web.Text(w, http.StatusServiceUnavailable, "stopping")
 			return
 		}
-		if lacks := p.ready.missing(r.Context()); len(lacks) > 0 {
-			web.Text(w, http.StatusServiceUnavailable, "not ready:\n"+strings.Join(lacks, "\n"))
-			return
+		health, code := p.ready.look(r.Context()), http.StatusOK
+		if len(health.lacks) > 0 {
+			code = http.StatusServiceUnavailable
 		}
-		web.Text(w, http.StatusOK, "ready")
+		web.Text(w, code, health.String())
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.Metrics, promhttp.HandlerOpts{}))
 	return mux

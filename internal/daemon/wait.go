@@ -3,7 +3,7 @@ package daemon
 import (
 	"context"
 	"math/rand/v2"
-	"strings"
+	"slices"
 	"time"
 )
 
@@ -26,24 +26,30 @@ func (p *Process) WaitFor(ctx context.Context, what string, try func(ctx context
 	}
 }
 
-// watch says in the log when the service becomes ready and when it no longer is, whether or not anybody probes.
+// watch says in the log when the service becomes ready and when something is away, whether or not anybody probes.
 func (p *Process) watch(ctx context.Context) error {
 	const interval = 3 * time.Second
-	said := "never"
-	for {
-		lacks := strings.Join(p.ready.missing(ctx), "; ")
-		switch lacks {
-		case said:
-		case "":
-			p.Log.Info("ready")
-		default:
-			p.Log.Warn("not ready", "missing", lacks)
+	for said := ""; ; {
+		health := p.ready.look(ctx)
+		if now := health.String(); now != said {
+			said = now
+			p.say(ctx, health)
 		}
-		said = lacks
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(interval):
 		}
+	}
+}
+
+func (p *Process) say(ctx context.Context, h health) {
+	switch {
+	case len(h.lacks) > 0:
+		p.Log.WarnContext(ctx, "not ready", "missing", slices.Concat(h.lacks, h.misses))
+	case len(h.misses) > 0:
+		p.Log.WarnContext(ctx, "ready, coping without", "missing", h.misses)
+	default:
+		p.Log.InfoContext(ctx, "ready")
 	}
 }

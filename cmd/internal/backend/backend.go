@@ -52,7 +52,8 @@ type Backend struct {
 	client   *mongodb.Client
 }
 
-// Open connects in the background: it waits for nobody. The service is ready when both servers are there.
+// Open connects in the background: it waits for nobody. The service is ready when MongoDB is there; whether it needs the
+// broker too depends on whether it consumes.
 func Open(p *daemon.Process, s Settings) (*Backend, error) {
 	client, err := mongodb.Connect(string(s.MongoDB), p.Name)
 	if err != nil {
@@ -67,7 +68,6 @@ func Open(p *daemon.Process, s Settings) (*Backend, error) {
 	}
 	b.Doorbell = doorbell.Doorbell{Ledger: b.Ledger, Publish: b.publish, Rules: b.Rules}
 	p.Needs("mongodb", client.Ping)
-	p.Needs("rabbitmq", b.Broker.Ready)
 	return b, nil
 }
 
@@ -78,6 +78,7 @@ func (b *Backend) Prepare(ctx context.Context, p *daemon.Process) error {
 
 // Consume has the messages of a queue handled until ctx is over.
 func (b *Backend) Consume(p *daemon.Process, from job.Bell, workers int, handle rabbit.Handle) {
+	p.Needs("rabbitmq", b.Broker.Ready)
 	p.Go("consume "+b.queue(from), func(ctx context.Context) error {
 		if err := b.Prepare(ctx, p); err != nil {
 			return nil //nolint:nilerr // told to stop before MongoDB came up
