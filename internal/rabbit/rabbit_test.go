@@ -138,6 +138,26 @@ func TestQueueMadeOtherwise(t *testing.T) {
 	receive(t, got, "a message")
 }
 
+func TestQueuesMadeByHandServe(t *testing.T) {
+	checkLeaks(t)
+	for name, args := range map[string]amqp.Table{
+		"without arguments": nil,
+		"as classic":        {"x-queue-type": "classic"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url, queue := rabbitmq(t).URL(), queueName()
+			if _, err := admin(t, url).QueueDeclare(queue, true, false, false, false, args); err != nil {
+				t.Fatal(err)
+			}
+			b := newBroker(t, rabbit.Config{URL: url, QueueType: "classic"})
+			got := make(chan job.Message)
+			consume(t, b, queue, 1, into(got))
+			publish(t, b, queue, newMessage())
+			receive(t, got, "a message")
+		})
+	}
+}
+
 func TestQueueDeletedUnderTheConsumer(t *testing.T) {
 	checkLeaks(t)
 	url, queue := rabbitmq(t).URL(), queueName()

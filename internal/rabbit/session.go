@@ -152,16 +152,18 @@ type queueSpec struct {
 // the 20th time, as it does when the database is away for ten minutes. It still ends one that crashes every consumer.
 const deliveryLimit = 10_000
 
-// topology lists what a queue consists of; the target of dead letters comes first. Whatever the broker itself gives up
-// on is moved there instead of dropped.
+// topology lists what a queue consists of; the target of dead letters comes first. What the broker itself gives up on is
+// moved there instead of dropped. A classic queue gives up on nothing, and is made as the original's operators made theirs
+// by hand, so that those serve.
 func topology(queue, kind string) []queueSpec {
-	args := amqp.Table{
-		amqp.QueueTypeArg:           kind,
-		"x-dead-letter-exchange":    "",
-		"x-dead-letter-routing-key": deadLetters(queue),
-	}
+	args := amqp.Table{amqp.QueueTypeArg: kind}
 	if kind == amqp.QueueTypeQuorum {
-		args["x-delivery-limit"] = int64(deliveryLimit)
+		args = amqp.Table{
+			amqp.QueueTypeArg:           kind,
+			"x-dead-letter-exchange":    "",
+			"x-dead-letter-routing-key": deadLetters(queue),
+			"x-delivery-limit":          int64(deliveryLimit),
+		}
 	}
 	return []queueSpec{{deadLetters(queue), amqp.Table{amqp.QueueTypeArg: kind}}, {queue, args}}
 }
