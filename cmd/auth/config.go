@@ -4,6 +4,7 @@ import (
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/mysql"
 	"mp3converter/internal/settings"
+	"mp3converter/internal/token"
 )
 
 // config is the command's environment.
@@ -12,6 +13,12 @@ type config struct {
 	Secret settings.Secret `env:"JWT_SECRET,required,notEmpty" doc:"key of the tokens, at least 32 bytes, the same in every replica"`
 	MySQL  database
 	daemon.Settings
+}
+
+// Validate reports what the variables cannot be.
+func (c config) Validate() error {
+	_, err := token.NewKey(string(c.Secret))
+	return err
 }
 
 // database is where the users are; the sub-commands need nothing else.

@@ -43,19 +43,22 @@ func (c config) daemon() daemon.Settings {
 // flags maps the flags to the variables that they stand for.
 var flags = map[string]string{"data": "DATA_DIR", "listen": "LISTEN", "inbox": "INBOX_LISTEN", "workers": "WORKERS", "ffmpeg": "FFMPEG"}
 
-// parse reads flags and environment. What is left of the arguments is returned.
+// parse reads flags and environment. What is left of the arguments is returned. With -h it writes the help to out.
 func parse(args, environ []string, out io.Writer) (config, []string, error) {
 	set := flag.NewFlagSet("mp3converter", flag.ContinueOnError)
-	set.SetOutput(out)
-	set.Usage = func() { usage(out) }
+	set.SetOutput(io.Discard) // mistakes are returned
 	for name, variable := range flags {
 		set.Func(name, variable, func(value string) error {
 			environ = append(environ, variable+"="+value)
 			return nil
 		})
 	}
-	if err := set.Parse(args); err != nil {
+	switch err := set.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		usage(out)
 		return config{}, nil, err
+	case err != nil:
+		return config{}, nil, fmt.Errorf("mp3converter: %w; mp3converter -h lists the flags", err)
 	}
 	cfg, err := settings.Load[config](environ)
 	if err != nil {

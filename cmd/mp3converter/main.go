@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	cfg, args, err := parse(os.Args[1:], os.Environ(), os.Stderr)
+	cfg, args, err := parse(os.Args[1:], os.Environ(), os.Stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		os.Exit(0)

@@ -40,23 +40,27 @@ func (c config) Validate() error {
 	if c.Workers < 1 {
 		mistakes = append(mistakes, errors.New("WORKERS: at least 1"))
 	}
-	return errors.Join(mistakes...)
+	_, err := c.sender()
+	return errors.Join(append(mistakes, err)...)
 }
 
 func (c config) from() string { return cmp.Or(c.From, c.GmailAddress) }
 
 // sender is the mail server that the settings name. Nothing is sent yet.
 func (c config) sender() (*smtp.Sender, error) {
-	roots, err := smtp.RootCAs(c.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("SMTP_CA_FILE: %w", err)
-	}
 	server := smtp.Config{
-		Host: c.Host, Port: c.Port, TLS: c.TLS, RootCAs: roots, Timeout: c.Timeout.D(),
+		Host: c.Host, Port: c.Port, TLS: c.TLS, Timeout: c.Timeout.D(),
 		User: cmp.Or(c.User, c.GmailAddress), Password: string(cmp.Or(c.Password, c.GmailPassword)),
 	}
 	if c.TLS == smtp.None {
 		server.User, server.Password = c.User, string(c.Password) // Gmail's do not go to a mail catcher
 	}
-	return smtp.New(server)
+	var mistake error
+	if c.CAFile != "" {
+		if server.RootCAs, mistake = smtp.RootCAs(c.CAFile); mistake != nil {
+			mistake = fmt.Errorf("SMTP_CA_FILE: %w", mistake)
+		}
+	}
+	sender, err := smtp.New(server)
+	return sender, errors.Join(mistake, err)
 }

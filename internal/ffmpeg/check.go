@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"mp3converter/internal/job"
@@ -41,9 +42,11 @@ func (r Runner) Check(ctx context.Context) (version string, err error) {
 
 // parseVersion finds 5.1.9 in "ffmpeg version 5.1.9 Copyright (c) …".
 func parseVersion(banner []byte) string {
-	_, rest, _ := strings.Cut(string(banner), "version ")
-	version, _, _ := strings.Cut(rest, " ")
-	return version
+	words := strings.Fields(string(banner))
+	if i := slices.Index(words, "version"); i >= 0 && i+1 < len(words) {
+		return words[i+1]
+	}
+	return ""
 }
 
 // silence is a WAV file of a second of nothing.

@@ -6,8 +6,10 @@
 // ffmpeg's exit status is not evidence: it is 0 for half a video and for a full disk. A conversion counts only if the
 // MP3 in the file holds at least 99.5 % of the sound that the video's own headers declare (package container reads
 // them), or, where they declare none, of what was read, with nothing known to be missing. So a video cut in the middle
-// is refused, never silently delivered short. It cannot be told from a short one if it was cut between two packets or
-// fragments and declares no length: MPEG-TS, fragmented MP4 without mehd and sidx, MP3 without a Xing header, ADTS.
+// is refused, never silently delivered short. It cannot be told from a short one if it declares no length and was cut
+// where the container may end: MPEG-TS between two packets, fragmented MP4 without mehd and sidx between two fragments,
+// live Matroska between two elements, Ogg between two pages, MP3 without a Xing header and ADTS anywhere. Gaps in a track,
+// which recorders of calls leave for silence, are closed and are no damage as long as nothing else is wrong.
 //
 // Errors come in the three kinds of package job. Permanent, a *job.Failure, is what the video is to blame for. In a chain
 // with job.ErrTransient are a missing binary and a full scratch folder. Anything else is unknown: ffmpeg was killed,

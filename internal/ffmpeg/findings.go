@@ -33,6 +33,8 @@ var phrases = []struct {
 	{"Error while opening decoder", noDecoder},
 	{"Error reinitializing filters", noMixing},
 	{"Invalid data found when processing input", badInput},
+	{inPath + ": End of file", badInput},             // Ogg
+	{inPath + ": Operation not permitted", badInput}, // ASF: its reader's word for nonsense
 	{"No space left on device", diskFull},
 	{"Disk quota exceeded", diskFull},
 	{"not on whitelist", harmless},

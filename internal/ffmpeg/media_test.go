@@ -42,7 +42,7 @@ func TestEveryContainerGivesItsSound(t *testing.T) {
 		"MP4, index last":                   {},
 		"MP4, index first":                  {Flags: []string{"-movflags", "+faststart"}},
 		"MP4, fragmented":                   {Flags: []string{"-movflags", "+frag_keyframe+empty_moov+default_base_moof"}},
-		"MP4, fragmented with durations":    {Flags: []string{"-movflags", "+frag_keyframe"}},
+		"MP4, partly fragmented":            {Flags: []string{"-movflags", "+frag_keyframe"}},
 		"MP4, DASH with a segment index":    {Flags: []string{"-movflags", "+dash+global_sidx"}},
 		"MP4 of MP3":                        {Audio: "libmp3lame"},
 		"MP4 of AC-3":                       {Audio: "ac3"},
@@ -128,10 +128,6 @@ func checkMP3(tb testing.TB, path string, result Result, want time.Duration) tes
 	if diff := result.Duration - heard.Duration; diff < -time.Millisecond || diff > time.Millisecond {
 		tb.Errorf("Result.Duration = %v, but the MP3 sounds for %v", result.Duration, heard.Duration)
 	}
-	const padding = 300 * time.Millisecond // what LAME adds at both ends, at 8 kHz
-	if diff := testmedia.Declared(tb, path) - want; diff < 0 || diff > padding {
-		tb.Errorf("players will show %v, want %v", want+diff, want)
-	}
 	info, err := os.Stat(path)
 	if err != nil {
 		tb.Fatal(err)
@@ -195,7 +191,12 @@ func TestTwoHours(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkMP3(t, mp3, result, 2*time.Hour)
+	// Not decoded, for time's sake: that the two agree with the sound is shown by the short ones.
+	for what, got := range map[string]time.Duration{"Result.Duration": result.Duration, "what players show": testmedia.Declared(t, mp3)} {
+		if diff := got - 2*time.Hour; diff < -near || diff > 4*near {
+			t.Errorf("%s is %v, want 2 h", what, got)
+		}
+	}
 	if len(percents) < 2 {
 		t.Errorf("progress was told at %v only", percents)
 	}
@@ -216,9 +217,12 @@ func TestProfiles(t *testing.T) {
 		if got := testmedia.Probe(t, mp3, "stream=sample_rate,channels"); got != form {
 			t.Errorf("%q is %s, want %s", profile, got, form)
 		}
+		if got, most := testmedia.Declared(t, mp3), 2*time.Second+2*near; got < 2*time.Second || got > most {
+			t.Errorf("%q: players will show %v, want 2 s", profile, got)
+		}
 		size[profile] = result.Bytes
 	}
-	if !(size[job.Voice] < size[job.Standard] && size[job.Standard] < size[job.High] && size[job.High] < size[job.Best]) {
+	if size[job.Voice] >= size[job.Standard] || size[job.Standard] >= size[job.High] || size[job.High] >= size[job.Best] {
 		t.Errorf("sizes are %v, want voice < standard < high < best", size)
 	}
 	if size[""] != size[job.Standard] {
@@ -272,9 +276,9 @@ func TestTitles(t *testing.T) {
 	t.Parallel()
 	clip := testmedia.Clip(t, testmedia.Spec{Ext: "wav", Seconds: 1})
 	for title, want := range map[string]string{
-		"holiday.mp4": "holiday.mp4", "-i /etc/passwd": "-i /etc/passwd", "-": "-", "a=b;c#d\\e'f\"g": "a=b;c#d\\e'f\"g",
-		"two\nlines": "two\nlines", "日本語 🎵 ünï": "日本語 🎵 ünï", "%s %d @file concat:": "%s %d @file concat:",
-		"nul\x00byte": "nulbyte", "bad \xff UTF-8": "bad  UTF-8", "": "", strings.Repeat("ä", 2000): strings.Repeat("ä", 2000),
+		"-i /etc/passwd": "-i /etc/passwd", "a=b;c#d\\e'f\"g\ntwo lines %s @file concat:": "a=b;c#d\\e'f\"g\ntwo lines %s @file concat:",
+		"日本語 🎵 ünï": "日本語 🎵 ünï", "nul\x00byte, bad \xff UTF-8": "nulbyte, bad  UTF-8", "": "",
+		strings.Repeat("ä", 2000): strings.Repeat("ä", 2000),
 	} {
 		mp3, _, err := convert(t, Runner{}, clip, Options{Title: title})
 		if err != nil {

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/caarlos0/env/v11"
 
@@ -30,11 +32,33 @@ func Load[T any](environ []string) (T, error) {
 	if !errors.As(err, &all) {
 		return cfg, err
 	}
-	var lines []error
+	vars := Describe[T]()
+	var mistakes []error
 	for _, one := range all.Errors {
-		lines = append(lines, named(one, Describe[T]()))
+		mistakes = append(mistakes, named(one, vars))
 	}
-	return cfg, errors.Join(lines...)
+	err = errors.Join(mistakes...)
+	return cfg, errors.Join(err, beside(err, validate(cfg), vars))
+}
+
+// beside returns the lines of more that are about other variables than known is: those have no value to judge.
+func beside(known, more error, vars []Var) error {
+	if more == nil {
+		return nil
+	}
+	var lines []error
+	for line := range strings.Lines(more.Error()) {
+		if !slices.ContainsFunc(vars, func(v Var) bool { return names(line, v.Name) && names(known.Error(), v.Name) }) {
+			lines = append(lines, errors.New(strings.TrimSuffix(line, "\n")))
+		}
+	}
+	return errors.Join(lines...)
+}
+
+// names reports whether the text names the variable, and not only another one that has its name inside.
+func names(text, variable string) bool {
+	words := strings.FieldsFunc(text, func(r rune) bool { return r != '_' && !unicode.IsUpper(r) && !unicode.IsDigit(r) })
+	return slices.Contains(words, variable)
 }
 
 // validate calls the settings' own check of what one variable alone cannot tell.

@@ -36,6 +36,14 @@ func TestEveryMistakeIsSaidAtOnceByTheVariablesName(t *testing.T) {
 	}
 }
 
+func TestMistakesOfEitherKindAreSaidTogether(t *testing.T) {
+	_, err := Load[sample]([]string{"SAMPLE_HOST=h", "SAMPLE_COUNT=many", "LEASE_SECONDS=soon", "ATTEMPTS=0"})
+	want := "SAMPLE_COUNT: invalid syntax\nLEASE_SECONDS: not a number of seconds\nATTEMPTS: at least 1"
+	if err == nil || err.Error() != want {
+		t.Errorf("Load:\n%v\nwant\n%s", err, want)
+	}
+}
+
 func TestValidateIsCalled(t *testing.T) {
 	_, err := Load[sample]([]string{"SAMPLE_HOST=h", "ATTEMPTS=0"})
 	if err == nil || !strings.Contains(err.Error(), "ATTEMPTS") {

@@ -29,8 +29,8 @@ func (s *source) boxes(from, to int64) iter.Seq[box] {
 			if size < head {
 				return
 			}
-			b := box{kind: string(h[4:8]), start: from + int64(head), end: to} //nolint:gosec // head is 8 or 16
-			b.cut = size > uint64(to-from)                                     //nolint:gosec // as above
+			b := box{kind: string(h[4:8]), start: from + int64(head), end: to}
+			b.cut = size > uint64(to-from) //nolint:gosec // as above
 			if !b.cut {
 				b.end = from + int64(size) //nolint:gosec // at most to
 			}

@@ -62,7 +62,7 @@ const (
 // asf reads the file properties in the head: the file's size and its play time, a lead-in included.
 func (s *source) asf() Facts {
 	end := le64(s.bytes(16, 8), 0)
-	for at := int64(30); at < s.size && uint64(at) < end && s.step(); { //nolint:gosec // at grows from 30
+	for at := int64(30); at < s.size && uint64(at) < end && s.step(); {
 		h := s.bytes(at, 92)
 		if h == nil {
 			break
@@ -78,7 +78,7 @@ func (s *source) asf() Facts {
 		if size < 24 || size > uint64(s.size) { //nolint:gosec // a size
 			break
 		}
-		at += int64(size)
+		at += int64(size) //nolint:gosec // at most the file's size
 	}
 	return Facts{}
 }

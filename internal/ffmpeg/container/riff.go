@@ -106,7 +106,7 @@ const openWAV = 0x7FFF0000
 // isPCM reports whether the fmt chunk is of plain samples: the bytes per second of any other codec are an average.
 func isPCM(h []byte) bool {
 	switch h[0] {
-	case 1, 3: // integers, floats
+	case 1, 3, 6, 7: // integers, floats, A-law, µ-law
 		return h[1] == 0
 	case 0xFE: // extensible, nearly always of these
 		return h[1] == 0xFF

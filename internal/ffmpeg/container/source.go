@@ -28,14 +28,16 @@ func (s *source) bytes(off int64, n int) []byte {
 		return nil
 	}
 	b := make([]byte, n)
-	if _, err := s.r.ReadAt(b, off); err != nil && !errors.Is(err, io.EOF) {
-		s.err = err
-		return nil
-	} else if err != nil {
+	got, err := s.r.ReadAt(b, off)
+	switch {
+	case got == n:
+		return b
+	case errors.Is(err, io.EOF):
 		s.err = io.ErrUnexpectedEOF // the file is shorter than its size: somebody is writing it
-		return nil
+	default:
+		s.err = err
 	}
-	return b
+	return nil
 }
 
 // upTo returns at most n bytes at off: fewer at the file's end.
