@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/persist"
 )
 
 // Ledger keeps the jobs.
@@ -74,7 +75,7 @@ func New(cfg Config) *Service {
 func (s *Service) Handle(ctx context.Context, m job.Message) error {
 	a, err := s.claim(ctx, m)
 	switch {
-	case stepAside(err):
+	case persist.StepAside(err):
 		s.cfg.Log.DebugContext(ctx, "conversion: nothing to do", "job", m.Video, "why", err)
 		return nil
 	case err != nil:
@@ -92,13 +93,6 @@ func (s *Service) Handle(ctx context.Context, m job.Message) error {
 	return a.commit(ctx, made)
 }
 
-// stepAside reports whether the job needs no converter now: somebody else has it, it is not due, it is converted, or it
-// has been deleted.
-func stepAside(err error) bool {
-	return errors.Is(err, job.ErrBusy) || errors.Is(err, job.ErrNotYet) || errors.Is(err, job.ErrState) ||
-		errors.Is(err, fs.ErrNotExist)
-}
-
 // claim takes the job for a new attempt.
 func (s *Service) claim(ctx context.Context, m job.Message) (*attempt, error) {
 	a := &attempt{Service: s, mp3: job.NewID(time.Now()), start: time.Now()}
@@ -114,12 +108,15 @@ func (s *Service) claim(ctx context.Context, m job.Message) (*attempt, error) {
 	return a, err
 }
 
+// claimPatience is short: nothing is lost yet, and the message comes again.
+const claimPatience = 5 * time.Second
+
 // take claims the job under the id of the MP3 to come. A claim that was made but whose answer was lost is found again by
 // that id, so that it is not left lying until its lease runs out, nor counted.
 func (s *Service) take(ctx context.Context, id, mp3 string) (job.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, claimPatience)
 	defer cancel()
-	return s.update(ctx, id, func(j *job.Job) error {
+	return persist.Update(ctx, s.cfg.Ledger, id, func(j *job.Job) error {
 		if n := len(j.Tried); n > 0 && j.Tried[n-1] == mp3 {
 			return nil
 		}

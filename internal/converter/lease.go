@@ -2,12 +2,11 @@ package converter
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"sync/atomic"
 	"time"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/persist"
 )
 
 // lease keeps a running attempt alive in the ledger, and its progress up to date.
@@ -60,7 +59,7 @@ func (l *lease) renewUntil(ctx context.Context, lose context.CancelCauseFunc) {
 		switch err := l.renew(ctx, every, int(percent)); {
 		case err == nil:
 			renewed, noted = time.Now(), percent
-		case movedOn(err):
+		case persist.MovedOn(err):
 			lose(job.ErrLost)
 			return
 		default:
@@ -79,6 +78,3 @@ func (l *lease) renew(ctx context.Context, patience time.Duration, percent int) 
 	})
 	return err
 }
-
-// movedOn reports whether the ledger has answered that the job is no longer the attempt's.
-func movedOn(err error) bool { return errors.Is(err, job.ErrLost) || errors.Is(err, fs.ErrNotExist) }

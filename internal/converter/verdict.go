@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/persist"
 )
 
 // What can come of an attempt: the label of the metric and the word in the log.
@@ -41,8 +42,8 @@ func (a *attempt) commit(ctx context.Context, m made) error {
 		return j.Commit(time.Now(), a.cfg.Rules, a.job.Attempt, m.mp3, m.duration)
 	})
 	switch {
-	case movedOn(err) && j.MP3 == a.mp3: // by our own commit, whose answer was lost
-	case movedOn(err):
+	case persist.MovedOn(err) && j.MP3 == a.mp3: // by our own commit, whose answer was lost
+	case persist.MovedOn(err):
 		a.discard(ctx)
 		a.end(ctx, lost, j, err)
 		return nil
@@ -64,7 +65,7 @@ func (a *attempt) giveBack(ctx context.Context, cause error) error {
 	result, change := a.verdict(ctx, cause)
 	j, err := a.note(ctx, change)
 	switch {
-	case movedOn(err):
+	case persist.MovedOn(err):
 		a.end(ctx, lost, j, cause)
 		return nil
 	case err != nil:
@@ -143,7 +144,7 @@ func (a *attempt) end(ctx context.Context, result string, j job.Job, cause error
 
 // ring rings for the mail. If it cannot, the sweeper will.
 func (a *attempt) ring(ctx context.Context, j job.Job) {
-	ctx, cancel := outlive(ctx)
+	ctx, cancel := persist.Outlive(ctx)
 	defer cancel()
 	if err := a.cfg.Ring(ctx, j); err != nil {
 		a.cfg.Log.WarnContext(ctx, "conversion: not rung, the sweeper will", "job", j.ID, "err", err)
@@ -155,7 +156,7 @@ func (a *attempt) discard(ctx context.Context) {
 	if !a.touched {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), persist.LastWords)
 	defer cancel()
 	if err := a.cfg.MP3s.Delete(ctx, a.mp3); err != nil {
 		a.cfg.Log.DebugContext(ctx, "conversion: mp3 left to the sweeper", "job", a.job.ID, "mp3", a.mp3, "err", err)

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"syscall"
 	"time"
 
 	"mp3converter/internal/job"
@@ -250,9 +251,18 @@ func (s *Files) delete(id string) error {
 	}
 	parts, err := fs.Glob(s.root.FS(), partsDir+"/"+id+".*")
 	for _, part := range parts {
-		err = errors.Join(err, s.root.RemoveAll(part))
+		err = errors.Join(err, s.removePart(part))
 	}
 	return err
+}
+
+// removePart removes a part whose Put may be adding to it: the one more file of two that it can find in the way.
+func (s *Files) removePart(part string) error {
+	for {
+		if err := s.root.RemoveAll(part); !errors.Is(err, syscall.ENOTEMPTY) {
+			return err
+		}
+	}
 }
 
 // newPart returns a fresh name under parts.

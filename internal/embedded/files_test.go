@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"mp3converter/internal/embedded"
@@ -193,6 +194,21 @@ func TestATakenIDIsRefusedBeforeAByteIsRead(t *testing.T) {
 	gigabytes := readerFunc(func([]byte) (int, error) { return 0, errors.New("read in vain") })
 	if _, err := files.Put(t.Context(), f, gigabytes); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("Put = %v, want fs.ErrExist", err)
+	}
+}
+
+func TestDeletingBesideAPutIsNoError(t *testing.T) {
+	files := openFiles(t, t.TempDir())
+	for range 150 {
+		f := porttest.NewFile("a.mp4")
+		var put sync.WaitGroup
+		put.Go(func() { _, _ = files.Put(t.Context(), f, strings.NewReader("video")) })
+		for range 5 {
+			if err := files.Delete(t.Context(), f.ID); err != nil {
+				t.Error(err)
+			}
+		}
+		put.Wait()
 	}
 }
 

@@ -61,9 +61,8 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	b.ended = true
 	switch {
-	case err == io.EOF: //nolint:errorlint // io.Reader's own word; a wrapped one is a failure
+	case err == io.EOF: // bare, as a reader says it; a wrapped one is a failure
 		b.whole = true
-		b.deadline(time.Time{}) // from here on net/http reads to see whether the client is still there
 		return n, io.EOF
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return n, errStalled

@@ -3,11 +3,13 @@ package gateway_test
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"mime"
 	"mime/multipart"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -194,7 +196,7 @@ func TestSeveralRanges(t *testing.T) {
 			t.Errorf("part %v = %q, want %q", p.Header, got, want)
 		}
 	}
-	if _, err := parts.NextPart(); err != io.EOF { //nolint:errorlint // the very value
+	if _, err := parts.NextPart(); err != io.EOF {
 		t.Errorf("more parts: %v", err)
 	}
 }
@@ -214,7 +216,10 @@ func TestAStoreThatDiesMidwayBreaksTheDownload(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ended := make(chan struct{})
-			r := start(t, func(r *rig, cfg *gateway.Config) { cfg.MP3s = dying{cfg.MP3s, tt.after, ended} })
+			var log logged
+			r := start(t, func(r *rig, cfg *gateway.Config) {
+				cfg.MP3s, cfg.Log = dying{cfg.MP3s, tt.after, ended}, slog.New(slog.NewTextHandler(&log, nil))
+			})
 			done := r.convert(r.upload("video").ID, content)
 			h := http.Header{}
 			if tt.ask != "" {
@@ -225,8 +230,27 @@ func TestAStoreThatDiesMidwayBreaksTheDownload(t *testing.T) {
 				t.Errorf("a clean answer: %d with %d bytes, header %v", a.status, len(a.body), a.header)
 			}
 			<-ended
+			r.eventually("the log says why", func() bool { return strings.Contains(log.String(), errDown.Error()) })
 		})
 	}
+}
+
+// logged is a log that can be read while it is written.
+type logged struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 func TestAFileThatIsGoneInSpiteOfItsJob(t *testing.T) {

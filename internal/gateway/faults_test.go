@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,100 +17,6 @@ import (
 	"mp3converter/internal/gateway"
 	"mp3converter/internal/job"
 )
-
-var errDown = errors.New("dial tcp 10.0.0.7:27017: connection refused")
-
-// around decides what becomes of a call: whether it is made, how often, and what its caller is told.
-type around func(op string, call func() error) error
-
-// ledger is one with faults.
-type ledger struct {
-	gateway.Ledger
-	around around
-}
-
-func (l ledger) Insert(ctx context.Context, j job.Job) error {
-	return l.around("insert", func() error { return l.Ledger.Insert(ctx, j) })
-}
-
-func (l ledger) ByKey(ctx context.Context, key string) (j job.Job, err error) {
-	err = l.around("by key", func() error { j, err = l.Ledger.ByKey(ctx, key); return err })
-	return j, err
-}
-
-func (l ledger) ByMP3(ctx context.Context, owner, id string) (j job.Job, err error) {
-	err = l.around("by mp3", func() error { j, err = l.Ledger.ByMP3(ctx, owner, id); return err })
-	return j, err
-}
-
-func (l ledger) List(ctx context.Context, owner, before string, limit int) (jobs []job.Job, err error) {
-	err = l.around("list", func() error { jobs, err = l.Ledger.List(ctx, owner, before, limit); return err })
-	return jobs, err
-}
-
-func (l ledger) Update(ctx context.Context, id string, change func(*job.Job) error) (j job.Job, err error) {
-	err = l.around("update", func() error { j, err = l.Ledger.Update(ctx, id, change); return err })
-	return j, err
-}
-
-func (l ledger) Remove(ctx context.Context, id string) error {
-	return l.around("remove", func() error { return l.Ledger.Remove(ctx, id) })
-}
-
-func (l ledger) Due(ctx context.Context, now time.Time, limit int) (jobs []job.Job, err error) {
-	err = l.around("due", func() error { jobs, err = l.Ledger.Due(ctx, now, limit); return err })
-	return jobs, err
-}
-
-// files is a store with faults.
-type files struct {
-	gateway.Files
-	around around
-}
-
-func (f files) Put(ctx context.Context, file job.File, r io.Reader) (stored job.File, err error) {
-	err = f.around("put", func() error { stored, err = f.Files.Put(ctx, file, r); return err })
-	return stored, err
-}
-
-func (f files) Open(ctx context.Context, id string) (file job.File, r io.ReadSeekCloser, err error) {
-	err = f.around("open", func() error { file, r, err = f.Files.Open(ctx, id); return err })
-	return file, r, err
-}
-
-func (f files) Delete(ctx context.Context, id string) error {
-	return f.around("delete", func() error { return f.Files.Delete(ctx, id) })
-}
-
-// broken puts faults around the ledger and the videos.
-func broken(fault around) func(*rig, *gateway.Config) {
-	return func(r *rig, cfg *gateway.Config) {
-		cfg.Ledger, cfg.Videos = ledger{r.ledger, fault}, files{r.videos, fault}
-	}
-}
-
-// instead fails the n-th call of op, from 1, without making it.
-func instead(op string, n int32) around {
-	var seen atomic.Int32
-	return func(got string, call func() error) error {
-		if got == op && seen.Add(1) == n {
-			return errDown
-		}
-		return call()
-	}
-}
-
-// after makes the n-th call of op, and then fails it.
-func after(op string, n int32) around {
-	var seen atomic.Int32
-	return func(got string, call func() error) error {
-		err := call()
-		if got == op && seen.Add(1) == n {
-			return errDown
-		}
-		return err
-	}
-}
 
 // sweep has time pass for the sweeper, twice: a deleted job is cleaned again later.
 func (r *rig) sweep() {
@@ -173,23 +78,6 @@ func TestAStoreThatFailsDuringAnUpload(t *testing.T) {
 			}
 			r.wantNothing()
 		})
-	}
-}
-
-// both has two faults.
-func both(a, b around) around {
-	return func(op string, call func() error) error {
-		return a(op, func() error { return b(op, call) })
-	}
-}
-
-// twice has a call made twice, as by an adapter that has missed the answer to the first.
-func twice(op string) around {
-	return func(got string, call func() error) error {
-		if got == op {
-			_ = call()
-		}
-		return call()
 	}
 }
 
@@ -272,73 +160,6 @@ func TestABrokerThatIsAway(t *testing.T) {
 	}
 }
 
-// The first upload with a key makes the job, any other gets it.
-func TestOneKeyIsOneJob(t *testing.T) {
-	t.Parallel()
-	r := start(t)
-	keyed := func(user, key, content string) request {
-		return request{path: "/upload", token: user, form: file(content), header: http.Header{"Idempotency-Key": {key}}}
-	}
-	first := r.do(keyed(sid, "k", "video"))
-	r.want(first, 200, "success!")
-	location := first.header.Get("Location")
-	for name, tt := range map[string]struct {
-		q    request
-		same bool
-	}{
-		"the same again":        {keyed(sid, "k", "video"), true},
-		"with another video":    {keyed(sid, "k", strings.Repeat("another ", mega)), true},
-		"somebody else's":       {keyed(ann, "k", "video"), false},
-		"another key":           {keyed(sid, "K", "video"), false},
-		"without a key":         {request{path: "/upload", form: file("video")}, false},
-		"of a form that is bad": {request{path: "/upload", form: []part{}, header: http.Header{"Idempotency-Key": {"k"}}}, true},
-	} {
-		a := r.do(tt.q)
-		r.want(a, 200, "success!")
-		if same := a.header.Get("Location") == location; same != tt.same {
-			t.Errorf("%s: the same job: %v, want %v", name, same, tt.same)
-		}
-	}
-	r.want(r.do(request{method: "DELETE", path: location}), 204, "")
-	again := r.do(keyed(sid, "k", "video"))
-	r.want(again, 200, "success!")
-	if again.header.Get("Location") == location {
-		t.Error("a deleted job still has its key")
-	}
-}
-
-func TestARaceForAKey(t *testing.T) {
-	t.Parallel()
-	r := start(t)
-	const rivals = 5
-	var outs []*io.PipeWriter
-	var answers []<-chan answer
-	for range rivals { // each is under way before the first arrives
-		q, out := slowly(request{header: http.Header{"Idempotency-Key": {"k"}}})
-		answers, outs = append(answers, r.async(q)), append(outs, out)
-		_, err := io.WriteString(out, opening)
-		r.must(err)
-	}
-	r.eventually("all are under way", func() bool { return len(r.all()) == rivals })
-	var g errgroup.Group
-	for _, out := range outs {
-		g.Go(func() error {
-			_, err := io.WriteString(out, "video"+closing)
-			return errors.Join(err, out.Close())
-		})
-	}
-	r.must(g.Wait())
-	locations := map[string]bool{}
-	for _, a := range answers {
-		a := <-a
-		r.want(a, 200, "success!")
-		locations[a.header.Get("Location")] = true
-	}
-	if len(locations) != 1 || len(r.all()) != 1 || len(r.stored()) != 2 {
-		t.Errorf("answers name %v; jobs %q, files %q", locations, r.all(), r.stored())
-	}
-}
-
 func TestAnUploadThatWasTakenForDeadIsNotAccepted(t *testing.T) {
 	t.Parallel()
 	for name, lease := range map[string]time.Duration{
@@ -354,15 +175,56 @@ func TestAnUploadThatWasTakenForDeadIsNotAccepted(t *testing.T) {
 			r.eventually("the upload is announced", func() bool { return len(r.all()) == 1 })
 			id := strings.TrimPrefix(r.all()[0], "uploading ")
 			r.update(id, func(j *job.Job) error { return j.Delete(time.Now()) }) // as another gateway's sweeper does
-			_, _ = io.WriteString(out, "eo"+closing)                             // refused if the gateway has hung up by now
-			_ = out.Close()
-			if got := <-a; got.err == nil || got.status != 0 {
-				r.wantProblem(got, 503, "try again")
+			if lease == time.Hour {
+				_, err = io.WriteString(out, "eo"+closing)
+				r.must(err)
+				r.must(out.Close())
 			}
+			r.wantProblem(r.until(a, out), 503, "try again")
 			r.sweep()
 			r.wantNothing()
 		})
 	}
+}
+
+// until sends on and on until there is an answer.
+func (r *rig) until(a <-chan answer, out *io.PipeWriter) answer {
+	r.Helper()
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for err := error(nil); err == nil; {
+			_, err = io.WriteString(out, "video")
+		}
+	})
+	defer sending.Wait()
+	defer out.Close()
+	select {
+	case got := <-a:
+		return got
+	case <-time.After(wait):
+		r.Error("no answer")
+		return answer{}
+	}
+}
+
+// A commit that is on its way while the upload is given up must not arrive after all.
+func TestACommitThatComesLate(t *testing.T) {
+	t.Parallel()
+	var late *overtaken
+	r := start(t, func(r *rig, cfg *gateway.Config) {
+		cfg.Rules.CleanAfter = 0
+		late = &overtaken{Ledger: r.ledger}
+		cfg.Ledger = ledger{late, func(op string, call func() error) error {
+			if op == "remove" && !late.arrived {
+				late.arrive(t.Context())
+				return errDown
+			}
+			return call()
+		}}
+	})
+	r.wantProblem(r.do(request{path: "/upload", form: file("video")}), 503, "try again")
+	r.sweep()
+	r.wantNothing()
 }
 
 // Whatever the timing, an upload is either accepted and whole, or refused and gone.
@@ -386,7 +248,7 @@ func TestSweepersAndUploadsNeverHurtEachOther(t *testing.T) {
 	var accepted, refused atomic.Int32
 	for i := range 4 {
 		g.Go(func() error {
-			for n := range 15 {
+			for n := range 8 {
 				content := strings.Repeat(fmt.Sprintf("%d.%d ", i, n), 50_000)
 				a, err := r.try(request{path: "/upload", form: file(content)})
 				switch {
@@ -442,31 +304,4 @@ func (r *rig) queued() job.Job {
 	r.Helper()
 	id := job.NewID(time.Now())
 	return job.Adopt(time.Now(), r.rules, job.Message{Video: id, Username: sid}, job.File{ID: id, Name: "a.mp4", Bytes: 5})
-}
-
-// dying is a store whose files break off after a while.
-type dying struct {
-	gateway.Files
-	after int64
-	ended chan struct{} // closed when the file is
-}
-
-type dyingFile struct {
-	io.Reader
-	io.Seeker
-	end func() error
-}
-
-func (f dyingFile) Close() error { return f.end() }
-
-func (d dying) Open(ctx context.Context, id string) (job.File, io.ReadSeekCloser, error) {
-	f, content, err := d.Files.Open(ctx, id)
-	if err != nil {
-		return f, nil, err
-	}
-	end := func() error {
-		close(d.ended)
-		return content.Close()
-	}
-	return f, dyingFile{io.MultiReader(io.LimitReader(content, d.after), iotest.ErrReader(errDown)), content, end}, nil
 }

@@ -3,17 +3,11 @@ package gateway
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"mime/multipart"
-	"net/http"
-	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
-	"testing/synctest"
-	"time"
 
 	"mp3converter/internal/job"
 	"mp3converter/internal/web"
@@ -177,113 +171,6 @@ func rawParts(body []byte, boundary string) (parts []rawPart, err error) {
 			return nil, err
 		}
 		parts = append(parts, rawPart{p, content})
-	}
-}
-
-// FuzzRange asks for whatever ranges: the answer is the file, the parts of it that it says, or a refusal.
-func FuzzRange(f *testing.F) {
-	for _, seed := range []string{
-		"", "bytes=0-0", "bytes=-1", "bytes=5-", "bytes=0-0,-1", "bytes=9-0", "bytes=100-", "bytes=0-,0-", "bytes=--1",
-		"lines=0-1", "bytes=0-99999999999999999999", "bytes= 1 - 2 , 3-4", strings.Repeat("bytes=0-0,", 20),
-	} {
-		f.Add(seed)
-	}
-	content := []byte("0123456789abcdef")
-	s := &Service{cfg: Config{Stall: time.Second}}
-	f.Fuzz(func(t *testing.T, spec string) {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
-		r.Header.Set("Range", spec)
-		w := httptest.NewRecorder()
-		src := &source{content: nopCloser{bytes.NewReader(content)}}
-		answers.Handle(func(w http.ResponseWriter, r *http.Request) error {
-			w.Header().Set("Content-Type", "audio/mpeg")
-			return s.send(w, r, job.File{ID: "id", Bytes: int64(len(content)), Stored: time.Unix(1e9, 0)}, src)
-		})(w, r)
-		switch w.Code {
-		case http.StatusOK:
-			if !bytes.Equal(w.Body.Bytes(), content) {
-				t.Fatalf("%q: %q", spec, w.Body)
-			}
-		case http.StatusPartialContent:
-			wantRange(t, w, content)
-		case http.StatusRequestedRangeNotSatisfiable:
-		default:
-			t.Fatalf("%q: status %d", spec, w.Code)
-		}
-	})
-}
-
-func wantRange(t *testing.T, w *httptest.ResponseRecorder, content []byte) {
-	t.Helper()
-	if n := w.Header().Get("Content-Length"); n != fmt.Sprint(w.Body.Len()) {
-		t.Fatalf("Content-Length = %s of %d bytes", n, w.Body.Len())
-	}
-	said := w.Header().Get("Content-Range")
-	if said == "" { // several
-		return
-	}
-	var from, to, size int
-	if _, err := fmt.Sscanf(said, "bytes %d-%d/%d", &from, &to, &size); err != nil || size != len(content) {
-		t.Fatalf("Content-Range = %q", said)
-	}
-	if !bytes.Equal(w.Body.Bytes(), content[from:to+1]) {
-		t.Fatalf("%s is %q", said, w.Body)
-	}
-}
-
-type nopCloser struct{ io.ReadSeeker }
-
-func (nopCloser) Close() error { return nil }
-
-// sender is a connection on which some bytes arrive now and then.
-type sender struct {
-	http.ResponseWriter
-	every    time.Duration
-	bytes    int
-	deadline time.Time
-}
-
-func (s *sender) SetReadDeadline(t time.Time) error { s.deadline = t; return nil }
-
-func (s *sender) Read(p []byte) (int, error) {
-	if next := time.Now().Add(s.every); !s.deadline.IsZero() && next.After(s.deadline) {
-		time.Sleep(time.Until(s.deadline))
-		return 0, fmt.Errorf("read tcp: %w", os.ErrDeadlineExceeded)
-	}
-	time.Sleep(s.every)
-	return min(len(p), s.bytes), nil
-}
-
-func TestHowSlowASenderMayBe(t *testing.T) {
-	for name, tt := range map[string]struct {
-		every time.Duration
-		bytes int
-		store time.Duration // what taking a piece takes
-		want  error         // within an hour
-	}{
-		"fast":                       {time.Millisecond, 64 << 10, 0, nil},
-		"slow but steady":            {10 * time.Second, 8 << 10, 0, nil},
-		"with long pauses":           {29 * time.Second, 16 << 10, 0, nil},
-		"fast, into a slow store":    {time.Second, 16 << 10, time.Minute, nil},
-		"with pauses that are long":  {31 * time.Second, 1 << 20, 0, errStalled},
-		"dripping":                   {time.Second, 1, 0, errStalled},
-		"dripping into a slow store": {time.Second, 1, time.Minute, errStalled},
-		"just too slow":              {10 * time.Second, 4 << 10, 0, errStalled},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := &sender{ResponseWriter: httptest.NewRecorder(), every: tt.every, bytes: tt.bytes}
-				b := &body{src: io.NopCloser(s), control: http.NewResponseController(s), stall: 30 * time.Second, left: 30 * time.Second}
-				var err error
-				for start := time.Now(); err == nil && time.Since(start) < time.Hour; {
-					_, err = b.Read(make([]byte, 64<<10))
-					time.Sleep(tt.store)
-				}
-				if !errors.Is(err, tt.want) {
-					t.Errorf("read = %v, want %v", err, tt.want)
-				}
-			})
-		})
 	}
 }
 

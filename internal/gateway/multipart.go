@@ -81,7 +81,7 @@ func (f *form) Read(p []byte) (int, error) {
 	switch {
 	case f.bytes > f.maxFile:
 		return n, errTooLarge
-	case err == io.EOF: //nolint:errorlint // io.Reader's own word
+	case err == io.EOF:
 		return n, f.finish()
 	case err != nil:
 		return n, f.why(err)
@@ -112,7 +112,7 @@ type filePart struct {
 func (f *form) nextFile() (*filePart, error) {
 	for {
 		part, err := f.parts.NextRawPart() // raw: nobody means quoted-printable in a form, and videos are not
-		if err == io.EOF {                 //nolint:errorlint // its own word for the closing boundary
+		if err == io.EOF {                 // bare, at the closing boundary; a wrapped one is a body cut short
 			return nil, f.drain()
 		}
 		if err != nil {
@@ -131,9 +131,9 @@ func (f *form) nextFile() (*filePart, error) {
 		var first [1]byte
 		n, err := io.ReadFull(part, first[:])
 		switch {
-		case err == io.EOF && name == "": //nolint:errorlint // io.ReadFull's own word
+		case err == io.EOF && name == "":
 			continue // a browser's file input in which nothing was chosen
-		case err != nil && err != io.EOF: //nolint:errorlint // as above
+		case err != nil && err != io.EOF:
 			return nil, f.why(err)
 		}
 		return &filePart{io.MultiReader(bytes.NewReader(first[:n]), part), name, part.Header}, nil
@@ -218,7 +218,7 @@ func (m *meter) Read(p []byte) (int, error) {
 	}
 	n, err := m.src.Read(p[:min(int64(len(p)), m.left)])
 	m.left -= int64(n)
-	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's own word
+	if err != nil && err != io.EOF {
 		m.err = err
 	}
 	return n, err

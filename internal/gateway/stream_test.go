@@ -2,17 +2,11 @@ package gateway_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -26,115 +20,80 @@ import (
 
 const mega = 1 << 20
 
-// curl runs the real one against addr and returns the status, the body and what curl said.
-func (r *rig) curl(addr string, args ...string) (status, body, said string) {
-	r.Helper()
-	program, err := exec.LookPath("curl")
-	if err != nil {
-		r.Fatalf("install curl: %v", err)
-	}
-	args = append([]string{"--silent", "--show-error", "--max-time", "60", "--write-out", "\n%{http_code}"}, args...)
-	cmd := exec.CommandContext(r.Context(), program, append(args, "http://"+addr+"/upload")...)
-	var out, diagnosis bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &diagnosis
-	if err := cmd.Run(); err != nil {
-		fmt.Fprintf(&diagnosis, " (%v)", err)
-	}
-	i := strings.LastIndexByte(out.String(), '\n')
-	return out.String()[i+1:], out.String()[:i], diagnosis.String()
-}
-
-// onDisk writes n bytes to a file for curl.
-func (r *rig) onDisk(n int) (path string) {
-	r.Helper()
-	path = filepath.Join(r.TempDir(), "vid_1.mp4")
-	r.must(os.WriteFile(path, bytes.Repeat([]byte("v"), n), 0o600))
-	return path
-}
-
-func TestCurlDoesNotSendAVideoThatIsRefused(t *testing.T) {
+// Many a client reads nothing before it has sent all.
+func TestAClientThatSendsAllBeforeItReads(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(_ *rig, cfg *gateway.Config) { cfg.MaxUpload = 6 * mega })
-	small, large := r.onDisk(5*mega), r.onDisk(7*mega)
+	second := strings.Replace(opening, "--b", "\r\n--b", 1) + strings.Repeat("v", 16*mega) + closing
 	for name, tt := range map[string]struct {
-		token, path string
-		more        []string
-		status      string
-		text        string
+		header, body string
+		status       int
 	}{
-		"no token":         {"", small, nil, "401", "missing credentials"},
-		"a bad token":      {"bad", small, nil, "403", "not authorized"},
-		"not an admin":     {"guest:" + sid, small, nil, "401", "not authorized"},
-		"over the limit":   {sid, large, nil, "413", "the file is too large"},
-		"a bad key":        {sid, small, []string{"-H", "Idempotency-Key: ü"}, "400", "Idempotency-Key"},
-		"a gzip bomb":      {sid, small, []string{"-H", "Content-Encoding: gzip"}, "415", "Content-Encoding"},
-		"no form":          {sid, small, []string{"-H", "Content-Type: video/mp4"}, "400", "exactly 1 file required"},
-		"accepted, to see": {sid, small, nil, "200", "success!"},
+		"two files":            {"", opening + "video" + second, 400},
+		"two files, expecting": {"Expect: 100-continue\r\n", opening + "video" + second, 400},
+		"a file that was sent": {"Idempotency-Key: k\r\n", opening + strings.Repeat("v", 16*mega) + closing, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
-			addr, sent := r.in(t).proxy()
-			args := append([]string{"-H", "Authorization: Bearer " + tt.token, "-F", "file=@" + tt.path}, tt.more...)
-			if tt.token == "" {
-				args = args[2:]
+			r := start(t)
+			r.do(request{path: "/upload", form: file("video"), header: http.Header{"Idempotency-Key": {"k"}}})
+			c := r.dial()
+			_, err := io.WriteString(c, head(tt.header+length(len(tt.body))))
+			r.must(err)
+			if strings.Contains(tt.header, "Expect") {
+				_, err = io.ReadFull(c, make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n")))
+				r.must(err)
 			}
-			status, body, said := r.in(t).curl(addr, args...)
-			if status != tt.status || !strings.Contains(body, tt.text) || said != "" {
-				t.Errorf("curl got %s %q and says %q, want %s %q", status, body, said, tt.status, tt.text)
-			}
-			if n := sent.Load(); (n > 5*mega) != (status == "200") || status != "200" && n > 10_000 {
-				t.Errorf("curl sent %d bytes", n)
+			if status, body, _ := say(t, c, tt.body); status != tt.status {
+				t.Errorf("answer = %d %q", status, body)
 			}
 		})
 	}
 }
 
-// A refusal may come while the client is sending. It must be able to read the answer all the same.
-func TestCurlReadsARefusalInTheMiddleOfItsVideo(t *testing.T) {
+// Whoever is refused hears of it at once, not after the rest of the body.
+func TestARefusalDoesNotWaitForTheRest(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(_ *rig, cfg *gateway.Config) { cfg.MaxUpload = 6 * mega })
-	small, large := r.onDisk(3*mega), r.onDisk(20*mega)
-	auth := []string{"-H", "Authorization: Bearer " + sid}
-	for name, tt := range map[string]struct {
-		args   []string
-		status string
-		text   string
-	}{
-		"two files":                        {[]string{"-F", "a=@" + small, "-F", "b=@" + small}, "400", "exactly 1 file required"},
-		"two files, not expecting":         {[]string{"-F", "a=@" + small, "-F", "b=@" + small, "-H", "Expect:"}, "400", "exactly 1 file required"},
-		"over the limit, of unknown size":  {[]string{"-F", "a=@" + large, "-H", "Transfer-Encoding: chunked"}, "413", "too large"},
-		"the same, not expecting":          {[]string{"-F", "a=@" + large, "-H", "Transfer-Encoding: chunked", "-H", "Expect:"}, "413", "too large"},
-		"over the limit, not expecting":    {[]string{"-F", "a=@" + large, "-H", "Expect:"}, "413", "too large"},
-		"a bad token, not expecting":       {[]string{"-F", "a=@" + large, "-H", "Expect:", "-H", "Authorization: Bearer bad"}, "403", "not authorized"},
-		"a form cut short by its producer": {[]string{"-H", "Content-Type: multipart/form-data; boundary=x", "--data-binary", "@" + small}, "400", "malformed"},
+	r := start(t, func(_ *rig, cfg *gateway.Config) { cfg.Stall = time.Hour })
+	for name, text := range map[string]string{
+		"two files":      head(length(5000)) + opening + "video\r\n" + opening + "video",
+		"a bad profile":  head(length(5000)) + "--b\r\nContent-Disposition: form-data; name=profile\r\n\r\nloud\r\n--b\r\n",
+		"an empty first": head(length(5000)) + opening + "\r\n" + opening + "video",
 	} {
-		t.Run(name, func(t *testing.T) {
-			args := tt.args
-			if !slices.Contains(args, "Authorization: Bearer bad") {
-				args = append(args, auth...)
-			}
-			status, body, said := r.in(t).curl(r.addr, args...)
-			if status != tt.status || !strings.Contains(body, tt.text) || said != "" {
-				t.Errorf("curl got %s %q and says %q, want %s %q", status, body, said, tt.status, tt.text)
-			}
-		})
-	}
-	r.wantNothing()
-}
-
-func TestCurlRepeatsAnUploadWithItsKey(t *testing.T) {
-	t.Parallel()
-	r := start(t)
-	path := r.onDisk(3 * mega)
-	first := r.in(t)
-	for _, more := range [][]string{nil, nil, {"-H", "Expect:"}, {"-H", "Transfer-Encoding: chunked"}} {
-		args := append([]string{"-H", "Authorization: Bearer " + sid, "-H", "Idempotency-Key: k", "-F", "file=@" + path}, more...)
-		status, body, said := first.curl(r.addr, args...)
-		if status != "200" || body != "success!" || said != "" {
-			t.Errorf("curl got %s %q and says %q", status, body, said)
+		c := r.dial()
+		_, err := io.WriteString(c, text)
+		r.must(err)
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		r.must(err)
+		if resp.StatusCode != 400 || !resp.Close {
+			t.Errorf("%s: answer = %v", name, resp)
 		}
+		r.must(c.Close()) // else the gateway goes on reading for a while
 	}
-	if n := len(r.all()); n != 1 {
-		t.Errorf("%d jobs of one key", n)
+}
+
+// The client's time is over when it has sent all, however long the store takes then.
+func TestAStoreThatTakesItsTime(t *testing.T) {
+	t.Parallel()
+	const stall = 50 * time.Millisecond
+	r := start(t, func(r *rig, cfg *gateway.Config) { cfg.Stall, cfg.Videos = stall, slow{r.videos, 4 * stall} })
+	body := opening + "video" + closing
+	if status, answer, _ := say(t, r.dial(), head(length(len(body)))+body); status != 200 {
+		t.Errorf("answer = %d %q", status, answer)
+	}
+}
+
+// slow takes long to make durable what it has got.
+type slow struct {
+	gateway.Files
+	by time.Duration
+}
+
+func (s slow) Put(ctx context.Context, f job.File, r io.Reader) (job.File, error) {
+	f, err := s.Files.Put(ctx, f, r)
+	select {
+	case <-ctx.Done():
+		return f, ctx.Err()
+	case <-time.After(s.by):
+		return f, err
 	}
 }
 
@@ -291,120 +250,6 @@ func TestAClientThatHangsUpLeavesNothing(t *testing.T) {
 			r.eventually("it ends", func() bool { return r.gauge("gateway_uploads") == 0 })
 			r.wantNothing()
 		})
-	}
-}
-
-// slowly is a request whose body comes as the test says.
-func slowly(q request) (request, *io.PipeWriter) {
-	in, out := io.Pipe()
-	q.path, q.method, q.body = "/upload", http.MethodPost, in
-	if q.header == nil {
-		q.header = http.Header{}
-	}
-	q.header.Set("Content-Type", "multipart/form-data; boundary=b")
-	return q, out
-}
-
-// async sends a request and gives its answer later.
-func (r *rig) async(q request) <-chan answer {
-	c := make(chan answer, 1)
-	go func() {
-		a, err := r.try(q)
-		if err != nil {
-			a.err = err
-		}
-		c <- a
-	}()
-	return c
-}
-
-func TestUploadsAtOnceAreLimited(t *testing.T) {
-	t.Parallel()
-	r := start(t, func(_ *rig, cfg *gateway.Config) { cfg.MaxUploads, cfg.MaxUploadsEach = 3, 2 })
-	busy := func(n float64) func() bool { return func() bool { return r.gauge("gateway_uploads") == n } }
-	begin := func(user string, n float64) (*io.PipeWriter, <-chan answer) {
-		q, out := slowly(request{token: user})
-		a := r.async(q)
-		_, err := io.WriteString(out, opening)
-		r.must(err)
-		r.eventually("the upload is under way", busy(n))
-		return out, a
-	}
-	refused := func(user string) {
-		t.Helper()
-		a := r.do(request{path: "/upload", form: file("video"), token: user})
-		r.wantProblem(a, 503, "too many uploads")
-		if a.header.Get("Retry-After") == "" {
-			t.Error("no Retry-After")
-		}
-	}
-	first, answer1 := begin(sid, 1)
-	second, answer2 := begin(sid, 2)
-	refused(sid) // has his share
-	third, answer3 := begin(ann, 3)
-	refused(ann) // the gateway is full
-	for out, a := range map[*io.PipeWriter]<-chan answer{first: answer1, second: answer2, third: answer3} {
-		_, err := io.WriteString(out, "video"+closing)
-		r.must(err)
-		r.must(out.Close())
-		r.want(<-a, 200, "success!")
-	}
-	r.eventually("all places are free", busy(0))
-	r.upload("video")
-}
-
-func TestManyUploadsAtOnce(t *testing.T) {
-	t.Parallel()
-	r := start(t)
-	const n = 48 // the original failed 45 of as many
-	want := map[string]bool{}
-	var answers []<-chan answer
-	for i := range n {
-		content := strings.Repeat(fmt.Sprintf("video %d ", i), 10_000+i)
-		want[content] = true
-		answers = append(answers, r.async(request{path: "/upload", form: file(content)}))
-	}
-	for _, a := range answers {
-		a := <-a
-		r.want(a, 200, "success!")
-		delete(want, r.content(r.videos, strings.TrimPrefix(a.header.Get("Location"), "/jobs/")))
-	}
-	if len(want) > 0 {
-		t.Errorf("%d of %d videos did not come back as they were", len(want), n)
-	}
-}
-
-// sunk is a store that keeps nothing, so that only the gateway's own memory is measured.
-type sunk struct{ gateway.Files }
-
-func (sunk) Put(_ context.Context, f job.File, r io.Reader) (job.File, error) {
-	n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r, make([]byte, 256<<10))
-	f.Bytes, f.Stored = n, time.Now()
-	return f, err
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
-
-func TestALargeUploadTakesLittleMemory(t *testing.T) {
-	r := start(t, func(r *rig, cfg *gateway.Config) { cfg.Videos = sunk{cfg.Videos} })
-	const size = 300 * mega
-	q := request{
-		path: "/upload", header: http.Header{"Content-Type": {"multipart/form-data; boundary=b"}},
-		body:  io.MultiReader(strings.NewReader(opening), io.LimitReader(zeros{}, size), strings.NewReader(closing)),
-		bytes: int64(len(opening) + size + len(closing)),
-	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	a := r.do(q)
-	runtime.ReadMemStats(&after)
-	r.want(a, 200, "success!")
-	if n := after.TotalAlloc - before.TotalAlloc; n > 8*mega {
-		t.Errorf("%d bytes were allocated for an upload of %d", n, size)
-	}
-	if j := r.job(strings.TrimPrefix(a.header.Get("Location"), "/jobs/")); j.VideoBytes != size {
-		t.Errorf("job has %d bytes", j.VideoBytes)
 	}
 }
 

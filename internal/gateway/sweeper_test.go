@@ -161,6 +161,27 @@ func TestSweepersDoNotStepOnEachOther(t *testing.T) {
 	}
 }
 
+// An upload may give a sign of life after it was listed as dead.
+func TestAnUploadThatIsRenewedBesideTheSweeper(t *testing.T) {
+	t.Parallel()
+	var id string
+	r := start(t, func(r *rig, cfg *gateway.Config) {
+		cfg.Ledger = ledger{r.ledger, func(op string, call func() error) error {
+			err := call()
+			if op == "due" {
+				r.update(id, func(j *job.Job) error { return j.StillUploading(time.Now(), r.rules) })
+			}
+			return err
+		}}
+	})
+	id = r.insert(job.New(r.ago(time.Hour), r.rules, job.NewID(time.Now()), sid)).ID
+	r.put(r.videos, id, "video")
+	r.must(r.service.SweepOnce(t.Context()))
+	if j := r.job(id); j.State != job.Uploading || r.content(r.videos, id) != "video" {
+		t.Errorf("job = %+v", j)
+	}
+}
+
 func TestTheSweeperStopsWhenTheBrokerIsAway(t *testing.T) {
 	t.Parallel()
 	var tries atomic.Int32
@@ -257,7 +278,7 @@ func TestSweepingGoesOnUntilItIsStopped(t *testing.T) {
 
 func TestALongListIsSweptInOneGo(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(r *rig, cfg *gateway.Config) { cfg.SweepEvery = time.Second })
+	r := start(t, func(r *rig, cfg *gateway.Config) { cfg.SweepEvery = 14 * time.Second })
 	for range 150 {
 		id := job.NewID(r.ago(time.Hour))
 		r.insert(job.Adopt(r.ago(time.Hour), r.rules, job.Message{Video: id, Username: sid}, job.File{ID: id}))

@@ -64,10 +64,11 @@ type Job struct {
 	Reason Reason `bson:"reason,omitempty" json:"reason,omitempty"` // why Failed
 	Detail string `bson:"detail,omitempty" json:"detail,omitempty"` // the same for people; while Queued: why the last attempt ended
 
-	Mail        Mail   `bson:"mail,omitempty" json:"mail,omitempty"`
-	MailAttempt int    `bson:"mail_attempt,omitempty" json:"mail_attempt,omitempty"` // claims by a mailer; a fence, as Attempt
-	MailTries   int    `bson:"mail_tries,omitempty" json:"mail_tries,omitempty"`     // how often the mail server said later
-	MailError   string `bson:"mail_error,omitempty" json:"mail_error,omitempty"`
+	Mail        Mail      `bson:"mail,omitempty" json:"mail,omitempty"`
+	MailAttempt int       `bson:"mail_attempt,omitempty" json:"mail_attempt,omitempty"` // claims by a mailer; a fence, as Attempt
+	MailTries   int       `bson:"mail_tries,omitempty" json:"mail_tries,omitempty"`     // how often the mail server said later
+	MailSince   time.Time `bson:"mail_since,omitempty" json:"mail_since,omitzero"`      // the first claim by a mailer
+	MailError   string    `bson:"mail_error,omitempty" json:"mail_error,omitempty"`
 
 	RingAt  time.Time `bson:"ring_at,omitempty" json:"ring_at,omitzero"`   // when the sweeper is to ring for this job
 	Rings   int       `bson:"rings,omitempty" json:"rings,omitempty"`      // in this state so far
@@ -107,9 +108,6 @@ func Adopt(now time.Time, rules Rules, m Message, video File) Job {
 
 // Visible reports whether the owner may know of the job.
 func (j Job) Visible() bool { return j.State != Uploading && j.State != Deleted }
-
-// Over reports whether the job has ended: nobody will work on it unless its owner asks for a retry.
-func (j Job) Over() bool { return j.State == Done || j.State == Failed }
 
 // Attempts is how often the conversion was tried and not excused.
 func (j Job) Attempts() int { return j.Attempt - j.Excused }

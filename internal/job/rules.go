@@ -7,6 +7,7 @@ import "time"
 type Rules struct {
 	UploadLease time.Duration // an upload silent in the ledger for this long is dead
 	Lease       time.Duration // a converter or mailer silent in the ledger for this long is dead
+	Skew        time.Duration // how far the clocks of two processes may differ
 	Attempts    int           // conversions that may crash before the job fails
 	RetryDelay  time.Duration // before the second attempt; six times as long before each further one
 
@@ -24,6 +25,7 @@ func DefaultRules() Rules {
 	return Rules{
 		UploadLease: 90 * time.Second,
 		Lease:       90 * time.Second,
+		Skew:        5 * time.Second,
 		Attempts:    3,
 		RetryDelay:  10 * time.Second,
 		RingAfter:   30 * time.Second,

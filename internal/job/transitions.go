@@ -53,7 +53,7 @@ func (j *Job) Claim(now time.Time, rules Rules, worker, mp3 string) error {
 	case now.Before(j.NotBefore):
 		return ErrNotYet
 	case j.Attempts() >= rules.Attempts:
-		j.fail(now, rules, ReasonCrashed, j.Detail)
+		j.fail(now, rules, ReasonCrashed, "") // Detail may be that of an attempt long excused
 		return nil
 	}
 	j.State, j.Attempt, j.Percent, j.Started, j.Worker = Converting, j.Attempt+1, 0, now, worker
@@ -130,6 +130,9 @@ func (j *Job) ClaimMail(now time.Time, rules Rules, worker string) error {
 		return ErrNotYet
 	}
 	j.MailAttempt, j.Worker, j.NotBefore = j.MailAttempt+1, worker, time.Time{}
+	if j.MailSince.IsZero() {
+		j.MailSince = now
+	}
 	j.lease(now, rules)
 	return nil
 }
@@ -145,20 +148,20 @@ func (j *Job) MailRefused(attempt int, why string) error {
 	return j.mailEnds(attempt, MailFailed, why)
 }
 
-// MailLater notes that the mail server did not take the mail now; after rules.MailFor of that the mail has failed.
+// MailLater notes that the mail server did not take the mail now; after rules.MailFor of trying the mail has failed.
 func (j *Job) MailLater(now time.Time, rules Rules, attempt int, why string) error {
 	if !j.mailedBy(attempt) {
 		return ErrLost
 	}
 	now = stamp(now)
 	j.MailTries++
-	if now.Sub(j.Ended) >= rules.MailFor {
+	if now.Sub(j.MailSince) >= rules.MailFor {
 		return j.mailEnds(attempt, MailFailed, why)
 	}
 	j.MailError = why
 	j.LeaseUntil, j.Worker = time.Time{}, ""
 	j.NotBefore = now.Add(rules.mailAfter(j.MailTries))
-	j.ringFrom(j.NotBefore)
+	j.ringFrom(j.NotBefore.Add(rules.Skew))
 	return nil
 }
 
@@ -179,7 +182,7 @@ func (j *Job) Retry(now time.Time, rules Rules) error {
 	}
 	j.State, j.Excused, j.Percent = Queued, j.Attempt, 0
 	j.Reason, j.Detail, j.Ended = "", "", time.Time{}
-	j.Mail, j.MailTries, j.MailError = "", 0, ""
+	j.Mail, j.MailTries, j.MailError, j.MailSince = "", 0, "", time.Time{}
 	j.LeaseUntil, j.NotBefore, j.Worker = time.Time{}, time.Time{}, ""
 	j.ringFrom(stamp(now).Add(rules.RingAfter))
 	return nil
@@ -198,11 +201,29 @@ func (j *Job) Delete(now time.Time) error {
 // Rung notes a confirmed ring made while the job was in the given state, and when to remind. A live lease keeps its own
 // time for the bell.
 func (j *Job) Rung(now time.Time, rules Rules, state State) error {
-	if j.State != state || j.RingAt.IsZero() || state == Converting && stamp(now).Before(j.LeaseUntil) {
+	if j.State != state || j.RingAt.IsZero() || stamp(now).Before(j.LeaseUntil) {
 		return ErrState
 	}
 	j.Rings++
 	j.RingAt = stamp(now).Add(rules.remindAfter(j.Rings))
+	return nil
+}
+
+// Unrung notes that ringing failed, and when to try again: others' turn comes first.
+func (j *Job) Unrung(now time.Time, rules Rules) error {
+	if !j.RingDue(now) {
+		return ErrState
+	}
+	j.RingAt = stamp(now).Add(rules.RingAfter)
+	return nil
+}
+
+// Uncleaned is the same for cleaning.
+func (j *Job) Uncleaned(now time.Time, rules Rules) error {
+	if !j.CleanDue(now) {
+		return ErrState
+	}
+	j.CleanAt = stamp(now).Add(rules.RingAfter)
 	return nil
 }
 
@@ -256,7 +277,7 @@ func (j *Job) mailedBy(attempt int) bool {
 
 func (j *Job) lease(now time.Time, rules Rules) {
 	j.LeaseUntil = now.Add(rules.Lease)
-	j.RingAt = j.LeaseUntil // a dead worker's job is rung for as soon as somebody else may claim it
+	j.RingAt = j.LeaseUntil.Add(rules.Skew) // a dead worker's job is rung for when everybody's clock lets it be claimed
 }
 
 func (j *Job) converted(now time.Time, rules Rules) {
@@ -287,7 +308,7 @@ func (j *Job) requeue(now time.Time, rules Rules, delay time.Duration, why strin
 	ring := now.Add(rules.RingAfter)
 	if delay > 0 {
 		j.NotBefore = now.Add(delay)
-		ring = j.NotBefore
+		ring = j.NotBefore.Add(rules.Skew)
 	}
 	j.ringFrom(ring)
 }

@@ -295,7 +295,8 @@ func TestADeletedJobIsForgottenAfterTheSecondCleaning(t *testing.T) {
 
 func TestMailScheduleIsTheOneOfTheDesign(t *testing.T) {
 	j, now := after(t, arrive, claim, commit1)
-	began := j.Ended
+	now = now.Add(2 * rules.MailFor) // nobody was there to send it: that is not the mail server's "later"
+	began := now
 	var waits []time.Duration
 	for j.Mail == MailPending {
 		if err := post(&j, now); err != nil {
@@ -344,6 +345,52 @@ func TestRingingDoesNotProlongALease(t *testing.T) {
 	j, now := after(t, arrive, claim)
 	if err := j.Rung(now, rules, Converting); !errors.Is(err, ErrState) {
 		t.Errorf("Rung while converting = %v: RingAt must stay the lease's end", err)
+	}
+	j, now = after(t, arrive, claim, commit1, post) // the mailer was faster than the converter's note
+	if err := j.Rung(now, rules, Converted); !errors.Is(err, ErrState) {
+		t.Errorf("Rung while a mailer is at work = %v: RingAt must stay the lease's end", err)
+	}
+}
+
+func TestARingIsNeverTooEarlyForSlowClocks(t *testing.T) {
+	for name, tt := range map[string]struct {
+		steps []step
+		next  step
+	}{
+		"after a lease":     {[]step{arrive, claim}, reclaim},
+		"after a crash":     {[]step{arrive, claim, crash1}, reclaim},
+		"after greylisting": {[]step{arrive, claim, commit1, post, later}, post},
+		"after a mailer":    {[]step{arrive, claim, commit1, post}, post},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j, _ := after(t, tt.steps...)
+			if err := tt.next(&j, j.RingAt.Add(-rules.Skew)); err != nil {
+				t.Errorf("rung for at %v, but a clock %v behind: %v", j.RingAt, rules.Skew, err)
+			}
+		})
+	}
+}
+
+func TestWhatCannotBeRungForNowComesLater(t *testing.T) {
+	j, _ := after(t, arrive)
+	now := j.RingAt
+	if err := j.Unrung(now, rules); err != nil || j.RingDue(now) || !j.RingDue(now.Add(rules.RingAfter)) {
+		t.Errorf("Unrung = %v, next ring at %v", err, j.RingAt)
+	}
+	if err := j.Unrung(now, rules); !errors.Is(err, ErrState) {
+		t.Errorf("Unrung of a job that is not due = %v", err)
+	}
+	j, now = after(t, arrive, remove)
+	if err := j.Uncleaned(now, rules); err != nil || j.CleanDue(now) || !j.CleanDue(now.Add(rules.RingAfter)) {
+		t.Errorf("Uncleaned = %v, next cleaning at %v", err, j.CleanAt)
+	}
+}
+
+func TestADeadWorkersJobIsNotRungForAtEverySweep(t *testing.T) {
+	j, now := after(t, arrive, claim)
+	now = now.Add(rules.Lease)
+	if err := j.Rung(now, rules, Converting); err != nil || j.RingDue(now.Add(rules.Remind-time.Second)) {
+		t.Errorf("Rung after the lease's end = %v, next ring %v later", err, j.RingAt.Sub(now))
 	}
 }
 

@@ -42,7 +42,7 @@ func BenchmarkRawInsert(b *testing.B) {
 		file := bson.NewObjectID()
 		for n := int32(0); n < benchChunks; {
 			var batch []chunkDoc
-			for len(batch) < 16 && n < benchChunks {
+			for len(batch) < batchChunks && n < benchChunks {
 				batch = append(batch, chunkDoc{ID: bson.NewObjectID(), File: file, N: n, Data: content})
 				n++
 			}
@@ -78,7 +78,7 @@ func BenchmarkRawFind(b *testing.B) {
 	b.SetBytes(f.Bytes)
 	b.ReportAllocs()
 	for b.Loop() {
-		cursor, err := s.chunks.Find(b.Context(), by("files_id", id), options.Find().SetSort(bson.D{{Key: "n", Value: 1}}).SetBatchSize(16))
+		cursor, err := s.chunks.Find(b.Context(), by("files_id", id), options.Find().SetSort(bson.D{{Key: "n", Value: 1}}).SetBatchSize(readAhead/ChunkSize))
 		if err != nil {
 			b.Fatal(err)
 		}

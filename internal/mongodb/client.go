@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// selectionTimeout is how long a call looks for a server. Callers answer 503 or back off after it, so it is far
-	// below the driver's 30 s.
+	// selectionTimeout is how long a call looks for a server, unless the connection string has serverSelectionTimeoutMS.
+	// Callers answer 503 or back off after it, so it is far below the driver's 30 s.
 	selectionTimeout = 5 * time.Second
 	// commandTimeout bounds each command, not the streams made of many. The driver's own Timeout stays unset: it would
 	// cap whole uploads and downloads.
@@ -56,10 +56,11 @@ func Connect(uri, appName string, opts ...Option) (*Client, error) {
 	if err := settings.Validate(); err != nil {
 		return nil, redact(err)
 	}
-	settings.SetAppName(appName).
-		SetServerSelectionTimeout(selectionTimeout).
-		SetReadPreference(readpref.Primary()). // whatever the connection string says: we read what we wrote
-		SetWriteConcern(durable())
+	// Whatever the connection string says: we read what we wrote, and what is written stays.
+	settings.SetAppName(appName).SetReadPreference(readpref.Primary()).SetWriteConcern(durable())
+	if settings.ServerSelectionTimeout == nil {
+		settings.SetServerSelectionTimeout(selectionTimeout)
+	}
 	pool, err := mongo.Connect(settings)
 	if err != nil {
 		return nil, redact(err)

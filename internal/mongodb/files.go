@@ -64,8 +64,8 @@ func (s *Files) Open(ctx context.Context, id string) (job.File, io.ReadSeekClose
 // meanwhile gets an error.
 func (s *Files) Delete(ctx context.Context, id string) error {
 	oid, err := objectID(id)
-	if err != nil {
-		return nil //nolint:nilerr // nothing can be stored under what is no id
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing is stored under what is no id
 	}
 	ctx, cancel := context.WithTimeout(ctx, longTimeout)
 	defer cancel()
@@ -127,14 +127,15 @@ type layout struct {
 	chunkSize int64
 }
 
+// maxDocument is MongoDB's limit in bytes, and so a chunk's.
+const maxDocument = 16 << 20
+
 // describe reads a document of fs.files, whoever wrote it: all but the length and the chunk size may be missing, and a
 // number have any of BSON's types.
 func describe(id bson.ObjectID, doc bson.Raw) (job.File, layout, error) {
-	l := layout{file: id}
-	var haveLength, haveChunk bool
-	l.length, haveLength = number(doc, "length")
-	l.chunkSize, haveChunk = number(doc, "chunkSize")
-	if !haveLength || l.length < 0 || l.length > 0 && (!haveChunk || l.chunkSize <= 0) {
+	length, haveLength := number(doc, "length")
+	chunkSize, haveChunk := number(doc, "chunkSize")
+	if !haveLength || length < 0 || length > 0 && (!haveChunk || chunkSize <= 0 || chunkSize > maxDocument) {
 		return job.File{}, layout{}, errors.New("its GridFS document has no valid length and chunkSize")
 	}
 	uploaded, _ := doc.Lookup("uploadDate").TimeOK()
@@ -144,10 +145,10 @@ func describe(id bson.ObjectID, doc bson.Raw) (job.File, layout, error) {
 		Owner:  text(doc, "metadata", "owner"),
 		Name:   text(doc, "filename"),
 		Type:   cmp.Or(text(doc, "metadata", "contentType"), text(doc, "contentType")), // the latter is PyMongo's
-		Bytes:  l.length,
+		Bytes:  length,
 		SHA256: text(doc, "metadata", "sha256"),
 		Stored: uploaded.UTC(),
-	}, l, nil
+	}, layout{file: id, length: length, chunkSize: chunkSize}, nil
 }
 
 // text returns a string of the document, "" if there is none.

@@ -21,7 +21,7 @@ import (
 const (
 	// maxTries bounds an Update that finds the job changed each time. In every round somebody's update gets through, so
 	// only a crowd of that size at one job can exhaust it.
-	maxTries = 50
+	maxTries = 30
 	maxPause = 50 * time.Millisecond // between two tries
 )
 

@@ -32,23 +32,15 @@ func open(tb testing.TB) *Client {
 	return openAt(tb, testserver.MongoDB(tb))
 }
 
-// openAt is open on any server. The databases and the client's goroutines end with the test.
-func openAt(tb testing.TB, uri string, opts ...Option) *Client {
+// openAt is open on any server.
+func openAt(tb testing.TB, uri string) *Client {
 	tb.Helper()
-	before := goleak.IgnoreCurrent()
-	tb.Cleanup(func() { goleak.VerifyNone(tb, before) })
-	prefix := Prefix("t" + job.NewID(time.Now()) + "_")
-	c, err := Connect(uri, "test", append(opts, prefix)...)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	c := connect(tb, uri)
 	tb.Cleanup(func() {
-		ctx := context.WithoutCancel(tb.Context())
 		for _, db := range []string{"videos", "mp3s", "jobs"} {
-			_ = c.database(db).Drop(ctx) // the server may be one that the test has killed
-		}
-		if err := c.Close(ctx); err != nil {
-			tb.Error(err)
+			if err := c.database(db).Drop(context.WithoutCancel(tb.Context())); err != nil {
+				tb.Error(err)
+			}
 		}
 	})
 	for range 2 { // as every start does
@@ -56,6 +48,26 @@ func openAt(tb testing.TB, uri string, opts ...Option) *Client {
 			tb.Fatal(err)
 		}
 	}
+	return c
+}
+
+// connect returns a client that, with all its goroutines, ends with the test.
+func connect(tb testing.TB, uri string) *Client {
+	tb.Helper()
+	before := []goleak.Option{
+		goleak.IgnoreCurrent(),
+		goleak.IgnoreAnyFunction("mp3converter/internal/testserver.(*Server).run.func1"), // a server restarted by the test
+	}
+	c, err := Connect(uri, "test", Prefix("t"+job.NewID(time.Now())+"_"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := c.Close(context.WithoutCancel(tb.Context())); err != nil {
+			tb.Error(err)
+		}
+		goleak.VerifyNone(tb, before...)
+	})
 	return c
 }
 

@@ -15,7 +15,7 @@ var _ io.ReadSeekCloser = (*reader)(nil)
 // reader reads one file. It asks for chunks at the first Read and after a jump only, so seeking costs nothing: that is
 // how http.ServeContent finds the size.
 type reader struct {
-	ctx   context.Context //nolint:containedctx // io.Reader has none; Open's rules the reading, as documented
+	ctx   context.Context // io.Reader has none; Open's rules the reading, as documented
 	from  *Files
 	file  job.File
 	where layout

@@ -10,20 +10,19 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// sink is a server that says yes to everything and keeps nothing: what is measured against it is our side alone. Writes
-// wait at gate until it is closed.
+// sink is a server that says yes to everything and keeps nothing: what is measured against it is our side alone.
 type sink struct {
-	uri  string
-	gate chan struct{}
+	uri    string
+	insert func() // before each answer to an insert
 }
 
-func newSink(tb testing.TB) *sink {
+func newSink(tb testing.TB, insert func()) *sink {
 	tb.Helper()
 	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := &sink{uri: "mongodb://" + l.Addr().String() + "/?directConnection=true", gate: make(chan struct{})}
+	s := &sink{uri: "mongodb://" + l.Addr().String() + "/?directConnection=true", insert: insert}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -61,7 +60,7 @@ func (s *sink) serve(c net.Conn) {
 			return
 		}
 		if op == opMsg && string(start[10:16]) == "insert" { // flags, section kind, document length, string type
-			<-s.gate
+			s.insert()
 		}
 		if _, err := c.Write(answer(op, head[4:8])); err != nil {
 			return

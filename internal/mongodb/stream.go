@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -29,11 +28,10 @@ const (
 // stream yields a file's chunks in order, each checked, and fetches a batch while the one before is read. It is one
 // cursor, not a query for each batch, because FerretDB scans the whole collection for a query. Not for parallel use.
 type stream struct {
-	chunks *mongo.Collection
-	bound  func(context.Context) (context.Context, context.CancelFunc)
-	where  layout
+	files *Files
+	where layout
 
-	ctx    context.Context //nolint:containedctx // the reader's, until close
+	ctx    context.Context // the reader's, until close
 	cancel context.CancelFunc
 
 	cursor  *mongo.Cursor // nil before the first fetch and after a failed one; owned by whoever fetches
@@ -51,7 +49,7 @@ type batch struct {
 
 func newStream(ctx context.Context, from *Files, where layout, n int64) *stream {
 	ctx, cancel := context.WithCancel(ctx)
-	return &stream{chunks: from.chunks, bound: from.client.bound, where: where, ctx: ctx, cancel: cancel, n: n}
+	return &stream{files: from, where: where, ctx: ctx, cancel: cancel, n: n}
 }
 
 // next returns the next chunk. The caller knows the length and does not ask for more than there are.
@@ -90,22 +88,15 @@ func (s *stream) fetchAhead() {
 	go func(to chan<- batch) { to <- s.fetch(size) }(s.pending) // await receives, at the latest in close
 }
 
-// fetch returns the next chunks, at most size. A cursor that is lost, because the server is another one now or the
-// reader was slower than its patience, is replaced once.
+// fetch returns the next chunks, at most size. A cursor that fails midway is replaced once: the server may be another
+// one now, or have lost patience with a slow reader. (The driver repeats a find by itself, never a getMore.)
 func (s *stream) fetch(size int64) batch {
 	var b batch
-	if b.err = s.fill(&b, size); lost(b.err) && s.ctx.Err() == nil {
+	midway := s.cursor != nil
+	if b.err = s.fill(&b, size); b.err != nil && midway && s.ctx.Err() == nil {
 		b.err = s.fill(&b, size)
 	}
 	return b
-}
-
-// cursorNotFound is the server's code for a cursor that it does not know any more.
-const cursorNotFound = 43
-
-func lost(err error) bool {
-	reply, ok := errors.AsType[mongo.ServerError](err)
-	return mongo.IsNetworkError(err) || ok && reply.HasErrorCode(cursorNotFound)
 }
 
 // fill appends chunks to b until there are size, or no more. After an error the next call asks anew.
@@ -118,7 +109,7 @@ func (s *stream) fill(b *batch, size int64) (err error) {
 	if err := s.find(size); err != nil {
 		return err
 	}
-	ctx, cancel := s.bound(s.ctx)
+	ctx, cancel := s.files.client.bound(s.ctx)
 	defer cancel()
 	for int64(len(b.chunks)) < size && s.left() > 0 {
 		if !s.cursor.Next(ctx) {
@@ -143,7 +134,7 @@ func (s *stream) find(size int64) error {
 	ctx, cancel := context.WithTimeout(s.ctx, longTimeout)
 	defer cancel()
 	filter := append(by("files_id", s.where.file), bson.E{Key: "n", Value: bson.D{{Key: "$gte", Value: s.n}}})
-	cursor, err := s.chunks.Find(ctx, filter, options.Find().
+	cursor, err := s.files.chunks.Find(ctx, filter, options.Find().
 		SetSort(bson.D{{Key: "n", Value: 1}}).
 		SetBatchSize(int32(size))) //nolint:gosec // at most maxBatch
 	if err != nil {

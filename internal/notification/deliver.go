@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/persist"
 )
 
 // What can come of a mail: the label of the metric and the word in the log.
@@ -100,35 +101,9 @@ func (s *Service) report(ctx context.Context, j job.Job, result string, start ti
 	s.cfg.Log.LogAttrs(ctx, level, "mail", attrs...)
 }
 
-// How long a note is tried for. A mail that was accepted and not noted is sent once more after its lease, so this is
-// worth a patience that outlasts a database's restart, and a few seconds when we are told to stop.
-const (
-	firstWait = 50 * time.Millisecond
-	lastWait  = 5 * time.Second
-	patience  = 5 * time.Minute
-	lastWords = 5 * time.Second
-)
-
-// note applies a change to the job, again and again while the ledger is away, and some time beyond the end of ctx.
+// note applies a change to the job that must not get lost: a mail that was accepted and not noted is sent once more.
 func (s *Service) note(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error) {
-	ctx, cancel := outlive(ctx)
+	ctx, cancel := persist.Outlive(ctx)
 	defer cancel()
-	for wait := firstWait; ; wait = min(2*wait, lastWait) {
-		j, err := s.cfg.Ledger.Update(ctx, id, change)
-		if err == nil || errors.Is(err, job.ErrLost) || errors.Is(err, fs.ErrNotExist) {
-			return j, err
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return j, err
-		}
-	}
-}
-
-// outlive returns a context that ends lastWords after ctx does, at the latest after our patience.
-func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, cancel) })
-	return longer, func() { stop(); cancel() }
+	return persist.Update(ctx, s.cfg.Ledger, id, change)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/persist"
 )
 
 // Ledger keeps the jobs.
@@ -73,20 +74,13 @@ func New(cfg Config) *Service {
 func (s *Service) Handle(ctx context.Context, m job.Message) error {
 	j, err := s.claim(ctx, m)
 	switch {
-	case stepAside(err):
+	case persist.StepAside(err):
 		s.cfg.Log.DebugContext(ctx, "mail: nothing to do", "job", m.Video, "why", err)
 		return nil
 	case err != nil:
 		return fmt.Errorf("claim the mail of %s: %w", m.Video, err)
 	}
 	return s.deliver(ctx, j)
-}
-
-// stepAside reports whether the job needs nobody now: somebody else has the mail, it is not due, it is not owed, or the
-// job has been deleted.
-func stepAside(err error) bool {
-	return errors.Is(err, job.ErrBusy) || errors.Is(err, job.ErrNotYet) || errors.Is(err, job.ErrState) ||
-		errors.Is(err, fs.ErrNotExist)
 }
 
 func (s *Service) claim(ctx context.Context, m job.Message) (job.Job, error) {

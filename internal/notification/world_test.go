@@ -161,7 +161,7 @@ func (w *world) handle(t *testing.T, j job.Job) job.Job {
 func (w *world) passes(t *testing.T, id string, d time.Duration) {
 	t.Helper()
 	_, err := w.ledger.Ledger.Update(t.Context(), id, func(j *job.Job) error {
-		for _, at := range []*time.Time{&j.Ended, &j.NotBefore, &j.LeaseUntil, &j.RingAt} {
+		for _, at := range []*time.Time{&j.Ended, &j.MailSince, &j.NotBefore, &j.LeaseUntil, &j.RingAt} {
 			if !at.IsZero() {
 				*at = at.Add(-d)
 			}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -122,7 +123,7 @@ func filesDelete(t *testing.T, s Files) {
 }
 
 func filesDeleteWhileRead(t *testing.T, s Files) {
-	content := Bytes(10, 40*chunk)
+	content := Bytes(10, 16*chunk)
 	f := mustPut(t, s, content)
 	_, r, err := s.Open(t.Context(), f.ID)
 	if err != nil {
@@ -137,7 +138,7 @@ func filesDeleteWhileRead(t *testing.T, s Files) {
 		t.Fatal(err)
 	}
 	rest, err := io.ReadAll(r)
-	got := append(head, rest...)
+	got := slices.Concat(head, rest)
 	if !bytes.HasPrefix(content, got) {
 		t.Error("wrong bytes were read")
 	}
@@ -147,7 +148,7 @@ func filesDeleteWhileRead(t *testing.T, s Files) {
 }
 
 func filesReadCancelled(t *testing.T, s Files) {
-	f := mustPut(t, s, Bytes(11, 40*chunk))
+	f := mustPut(t, s, Bytes(11, 16*chunk))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	_, r, err := s.Open(ctx, f.ID)

@@ -3,7 +3,6 @@ package porttest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"testing"
@@ -354,6 +353,6 @@ func ledgerCancelled(t *testing.T, l Ledger) {
 	}
 	wantJob(t, l, j)
 	if _, err := l.Get(t.Context(), late.ID); !errors.Is(err, fs.ErrNotExist) {
-		t.Error(fmt.Errorf("Get of the job not inserted: %w", err))
+		t.Errorf("Get of the job not inserted: %v", err)
 	}
 }

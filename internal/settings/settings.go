@@ -171,6 +171,7 @@ func (s Seconds) D() time.Duration { return time.Duration(s) }
 type Rules struct {
 	UploadLease Seconds   `env:"UPLOAD_LEASE_SECONDS" envDefault:"90" doc:"an upload whose gateway is silent for this long is dead"`
 	Lease       Seconds   `env:"LEASE_SECONDS" envDefault:"90" doc:"a worker silent for this long is dead and its job goes to another; renewed three times as often"`
+	Skew        Seconds   `env:"CLOCK_SKEW_SECONDS" envDefault:"5" doc:"how far the clocks of two pods may differ"`
 	Attempts    int       `env:"ATTEMPTS" envDefault:"3" doc:"conversions that may crash before a job fails"`
 	RetryDelay  Seconds   `env:"RETRY_SECONDS" envDefault:"10" doc:"wait after the first crash; six times as long after each further one"`
 	RingAfter   Seconds   `env:"RING_SECONDS" envDefault:"30" doc:"a message whose publishing was not confirmed is published again after this"`
@@ -188,7 +189,7 @@ func (r Rules) Job() job.Rules {
 		steps[i] = s.D()
 	}
 	return job.Rules{
-		UploadLease: r.UploadLease.D(), Lease: r.Lease.D(), Attempts: r.Attempts, RetryDelay: r.RetryDelay.D(),
+		UploadLease: r.UploadLease.D(), Lease: r.Lease.D(), Skew: r.Skew.D(), Attempts: r.Attempts, RetryDelay: r.RetryDelay.D(),
 		RingAfter: r.RingAfter.D(), Remind: r.Remind.D(), RemindMax: r.RemindMax.D(),
 		MailSteps: steps, MailFor: r.MailFor.D(), CleanAfter: r.CleanAfter.D(),
 	}
@@ -197,14 +198,20 @@ func (r Rules) Job() job.Rules {
 // Validate reports the rules that no system could run by.
 func (r Rules) Validate() error {
 	var mistakes []error
-	if r.Lease < Seconds(time.Millisecond*10) {
-		mistakes = append(mistakes, errors.New("LEASE_SECONDS: too short to be renewed"))
+	for name, d := range map[string]Seconds{
+		"UPLOAD_LEASE_SECONDS": r.UploadLease, "LEASE_SECONDS": r.Lease, "RETRY_SECONDS": r.RetryDelay, "RING_SECONDS": r.RingAfter,
+		"REMIND_SECONDS": r.Remind, "REMIND_MAX_SECONDS": r.RemindMax, "CLEAN_SECONDS": r.CleanAfter,
+	} {
+		if d.D() < 10*time.Millisecond {
+			mistakes = append(mistakes, fmt.Errorf("%s: shorter than anything takes", name))
+		}
 	}
 	if r.Attempts < 1 {
 		mistakes = append(mistakes, errors.New("ATTEMPTS: at least 1"))
 	}
-	if len(r.MailSteps) == 0 {
-		mistakes = append(mistakes, errors.New("MAIL_RETRY_SECONDS: at least one wait"))
+	if len(r.MailSteps) == 0 || slices.Min(r.MailSteps) <= 0 {
+		mistakes = append(mistakes, errors.New("MAIL_RETRY_SECONDS: at least one wait, and none of 0"))
 	}
+	slices.SortFunc(mistakes, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(mistakes...)
 }
