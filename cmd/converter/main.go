@@ -26,6 +26,6 @@ func run(p *daemon.Process, cfg config) error {
 		Ledger: stores.Ledger, Videos: stores.Videos, MP3s: stores.MP3s, Ring: stores.Doorbell.Ring,
 		Temp: ffmpeg.Temp, Convert: ffmpeg.Convert, Rules: stores.Rules, Worker: backend.Worker(), Log: p.Log, Metrics: p.Metrics,
 	})
-	stores.Consume(p, job.ForConverter, cfg.Encoder.Parallel(), service.Handle)
+	stores.Consume(p, job.ForConverter, cfg.Encoder.Parallel(), service.Handle, ffmpeg.Prepare)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -50,7 +51,7 @@ type suite struct {
 // start opens the stores and runs the services in p.
 func start(p *daemon.Process, cfg config) (*suite, error) {
 	s := &suite{p: p, cfg: cfg, Data: cfg.Data, rules: cfg.Job()}
-	for _, step := range []func() error{s.openStores, s.recover, s.serveInbox, s.makeUser, s.serveGateway, s.runWorkers} {
+	for _, step := range []func() error{s.openStores, s.recover, s.serveInbox, s.serveGateway, s.runWorkers, s.makeUser} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -109,11 +110,12 @@ func (s *suite) serveInbox() error {
 	if err != nil {
 		return err
 	}
-	s.InboxURL = "http://" + addr.String()
+	s.InboxURL = reachable(addr)
 	return nil
 }
 
-// makeUser makes the demo user at the first start of a data folder.
+// makeUser makes the demo user at the first start of a data folder. It comes last: a password that nobody was told, because
+// the start failed, would lock everybody out.
 func (s *suite) makeUser() error {
 	users, err := s.db.Users().List(s.p.Context())
 	if err != nil || len(users) > 0 {
@@ -151,7 +153,7 @@ func (s *suite) serveGateway() error {
 	if err != nil {
 		return err
 	}
-	s.URL = cmp.Or(s.cfg.BaseURL, "http://"+addr.String())
+	s.URL = cmp.Or(s.cfg.BaseURL, reachable(addr))
 	return nil
 }
 
@@ -166,6 +168,9 @@ func (s *suite) runWorkers() error {
 		BaseURL: s.URL, Worker: "mp3converter", Log: s.p.Log, Metrics: s.p.Metrics,
 	})
 	s.p.Go("converter", func(ctx context.Context) error {
+		if err := ffmpeg.Prepare(ctx); err != nil {
+			return nil //nolint:nilerr // told to stop before it worked
+		}
 		return s.queue.Consume(ctx, string(job.ForConverter), s.cfg.Encoder.Parallel(), conversions.Handle)
 	})
 	s.p.Go("notification", func(ctx context.Context) error {
@@ -203,6 +208,15 @@ func random(n int) string {
 	raw := make([]byte, n)
 	_, _ = rand.Read(raw) // never fails: crypto/rand
 	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// reachable is a URL under which this machine reaches what listens on addr, be it all addresses.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("http://localhost:%d", tcp.Port)
+	}
+	return "http://" + addr.String()
 }
 
 // welcome says where everything is.

@@ -12,14 +12,17 @@ import (
 	"mp3converter/internal/smtp"
 )
 
+// gmail is where the original's two variables belong.
+const gmail = "smtp.gmail.com"
+
 // config is the command's environment. The original's two variables are enough for Gmail.
 type config struct {
 	GmailAddress  string           `env:"GMAIL_ADDRESS" doc:"Gmail account that sends, unless SMTP_USER and MAIL_FROM say otherwise"`
-	GmailPassword settings.Secret  `env:"GMAIL_PASSWORD" doc:"its app password, unless SMTP_PASSWORD says otherwise"`
+	GmailPassword settings.Secret  `env:"GMAIL_PASSWORD" doc:"its app password"`
 	Host          string           `env:"SMTP_HOST" envDefault:"smtp.gmail.com" doc:"mail server"`
 	Port          int              `env:"SMTP_PORT" doc:"its port; without it 587 for starttls, 465 for implicit, 25 for none"`
-	User          string           `env:"SMTP_USER" doc:"log in as; without it GMAIL_ADDRESS"`
-	Password      settings.Secret  `env:"SMTP_PASSWORD" doc:"its password; without it GMAIL_PASSWORD"`
+	User          string           `env:"SMTP_USER" doc:"log in as; without it, at Gmail, GMAIL_ADDRESS, elsewhere not at all"`
+	Password      settings.Secret  `env:"SMTP_PASSWORD" doc:"its password"`
 	TLS           smtp.TLS         `env:"SMTP_TLS" envDefault:"starttls" doc:"starttls, implicit, or none: for a mail catcher only, and never with a password"`
 	CAFile        string           `env:"SMTP_CA_FILE" doc:"PEM file of certificates to trust beside the system's"`
 	Timeout       settings.Seconds `env:"SMTP_TIMEOUT_SECONDS" envDefault:"60" doc:"patience with the mail server, for one mail"`
@@ -50,10 +53,10 @@ func (c config) from() string { return cmp.Or(c.From, c.GmailAddress) }
 func (c config) sender() (*smtp.Sender, error) {
 	server := smtp.Config{
 		Host: c.Host, Port: c.Port, TLS: c.TLS, Timeout: c.Timeout.D(),
-		User: cmp.Or(c.User, c.GmailAddress), Password: string(cmp.Or(c.Password, c.GmailPassword)),
+		User: c.User, Password: string(c.Password),
 	}
-	if c.TLS == smtp.None {
-		server.User, server.Password = c.User, string(c.Password) // Gmail's do not go to a mail catcher
+	if c.Host == gmail && c.User == "" { // to no other server
+		server.User, server.Password = c.GmailAddress, string(c.GmailPassword)
 	}
 	var mistake error
 	if c.CAFile != "" {

@@ -33,8 +33,8 @@ type Config struct {
 
 	// Life is how long a token is good; 0 means the original's 24 hours.
 	Life time.Duration
-	// Timeout is how long a login waits for the store, and how long for its turn to hash; 0 means 2 s each. It is shorter
-	// than the gateway's patience, so that a frozen database is answered with 503 and not with silence.
+	// Timeout is how long a login waits in all, for the store and for its turn to hash; 0 means 1.8 s. It is shorter than
+	// the gateway's 2 s, so that a frozen database is answered with 503 and not with silence.
 	Timeout time.Duration
 
 	Log     *slog.Logger          // of requests; nil discards
@@ -53,7 +53,7 @@ func New(c Config) *Service {
 		c.Life = 24 * time.Hour
 	}
 	if c.Timeout == 0 {
-		c.Timeout = 2 * time.Second
+		c.Timeout = 1800 * time.Millisecond
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

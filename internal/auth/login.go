@@ -23,7 +23,9 @@ func (s *Service) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	u, err := s.authenticate(r.Context(), email, password)
+	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Timeout)
+	defer cancel()
+	u, err := s.authenticate(ctx, email, password)
 	if err != nil {
 		return err
 	}
@@ -67,7 +69,7 @@ func authorization(h http.Header, several error) (string, error) {
 // authenticate returns the user whose password it is. For an unknown address it does the same work and gives the same
 // answer as for a wrong password.
 func (s *Service) authenticate(ctx context.Context, email, password string) (user.User, error) {
-	u, err := s.find(ctx, email)
+	u, err := s.cfg.Users.Find(ctx, email)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return user.User{}, err
 	}
@@ -87,18 +89,10 @@ func (s *Service) authenticate(ctx context.Context, email, password string) (use
 	return u, nil
 }
 
-func (s *Service) find(ctx context.Context, email string) (user.User, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
-	defer cancel()
-	return s.cfg.Users.Find(ctx, email)
-}
-
 // replace stores a better hash of the password that was just right, unless it has been changed since. If it fails the
 // login is none the worse: the next one tries again.
 func (s *Service) replace(ctx context.Context, u user.User, hash string) {
-	timed, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
-	defer cancel()
-	err := s.cfg.Users.ReplacePassword(timed, u.Email, u.Password, hash)
+	err := s.cfg.Users.ReplacePassword(ctx, u.Email, u.Password, hash)
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // somebody was faster, and theirs stays
 	case err != nil:

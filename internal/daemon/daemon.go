@@ -76,11 +76,13 @@ func Run(name string, s Settings, run func(p *Process) error) error {
 	p := &Process{Name: name, Log: NewLog(os.Stderr, s.Level, name), Metrics: NewMetrics(name), settings: s, group: group, ctx: ctx}
 	go p.obey(signals, cancel)
 
-	if err := p.serveOps(); err != nil {
+	closeOps, err := p.serveOps()
+	if err != nil {
 		return err
 	}
+	defer closeOps()
 	p.Log.Info("starting", "version", Version(), "ops", s.Ops)
-	err := run(p)
+	err = run(p)
 	if err != nil {
 		cancel(err)
 	} else {

@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -102,12 +104,23 @@ func (r *readiness) look(ctx context.Context) health {
 
 // serveOps serves the ops port until the process ends: longer than the service itself, so that probes and metrics see
 // it stop.
-func (p *Process) serveOps() error {
+func (p *Process) serveOps() (stop func(), err error) {
 	if p.settings.Ops == "" {
-		return nil
+		return func() {}, nil
 	}
-	_, err := p.Serve("ops", p.settings.Ops, p.OpsHandler())
-	return err
+	listener, err := new(net.ListenConfig).Listen(p.ctx, "tcp", p.settings.Ops)
+	if err != nil {
+		return nil, fmt.Errorf("listen for ops: %w", err)
+	}
+	server := web.NewServer(p.OpsHandler(), p.Log)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			p.Log.Error("serve ops", "err", err)
+		}
+	})
+	p.Log.Info("serving", "server", "ops", "addr", listener.Addr().String())
+	return func() { server.Close(); serving.Wait() }, nil
 }
 
 // OpsHandler answers /livez (no dependencies: a restart would not bring one back), /readyz and /metrics. It logs nothing.

@@ -11,7 +11,7 @@ import (
 // service starts in any order with what it needs.
 func (p *Process) WaitFor(ctx context.Context, what string, try func(ctx context.Context) error) error {
 	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
-		attempt, cancel := context.WithTimeout(ctx, 15*time.Second)
+		attempt, cancel := context.WithTimeout(ctx, 2*time.Minute)
 		err := try(attempt)
 		cancel()
 		if err == nil {

@@ -160,7 +160,7 @@ func (q *Queue) attempt(ctx context.Context, queue string, m job.Message, handle
 			err = fmt.Errorf("panic: %v", p)
 			q.cfg.Log.ErrorContext(ctx, "handler panicked", "queue", queue, "panic", p, "stack", string(debug.Stack()))
 		}
-		level, attrs := slog.LevelInfo, []any{"queue", queue, "video", m.Video, "took", time.Since(start)}
+		level, attrs := slog.LevelDebug, []any{"queue", queue, "video", m.Video, "took", time.Since(start)}
 		if err != nil {
 			level, attrs = slog.LevelWarn, append(attrs, "error", err)
 		}

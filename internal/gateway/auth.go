@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"mp3converter/internal/job"
@@ -118,11 +119,15 @@ func (r reply) username() (string, error) {
 	return claims.Username, nil
 }
 
-// login passes on what auth answers.
+// login passes on what auth answers; a refusal as a problem if the client asks for JSON.
 func (s *Service) login(w http.ResponseWriter, r *http.Request) error {
 	answer, err := s.cfg.Auth.ask(r.Context(), "/login", r.Header.Values("Authorization"))
 	if err != nil {
 		return err
+	}
+	if answer.status >= http.StatusBadRequest && web.WantsJSON(r) {
+		seconds, _ := strconv.Atoi(answer.header.Get("Retry-After")) // absent is none
+		return &web.Refusal{Code: answer.status, Text: string(answer.body), RetryAfter: time.Duration(seconds) * time.Second}
 	}
 	for _, name := range []string{"Content-Type", "Retry-After"} {
 		if v := answer.header.Get(name); v != "" {

@@ -25,6 +25,10 @@ func (s *Service) download(w http.ResponseWriter, r *http.Request, user string) 
 	if err != nil {
 		return err
 	}
+	if err := s.downloads.take(user); err != nil {
+		return err
+	}
+	defer s.downloads.leave(user)
 	mp3, err := s.find(r.Context(), user, fid)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ var (
 	errFormSize   = errors.New("form has too much beside its file")
 	errEncoded    = errors.New("body has a content encoding")
 	errBadKey     = errors.New("Idempotency-Key is malformed")
-	errFull       = errors.New("too many uploads at once")
+	errFull       = errors.New("too many uploads or downloads at once")
 	errStalled    = errors.New("client went silent")
 	errCut        = errors.New("request body broke off")
 
@@ -53,7 +53,7 @@ var answers = web.Errors{
 	{Err: errBadForm, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "the form is malformed or cut short"}},
 	{Err: errEncoded, Refusal: web.Refusal{Code: http.StatusUnsupportedMediaType, Text: "send the form without Content-Encoding"}},
 	{Err: errBadKey, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "Idempotency-Key must be one value of 1 to 255 printable ASCII characters"}},
-	{Err: errFull, Refusal: web.Refusal{Code: http.StatusServiceUnavailable, Text: "too many uploads at once, try again later", RetryAfter: 10 * time.Second}},
+	{Err: errFull, Refusal: web.Refusal{Code: http.StatusServiceUnavailable, Text: "too many uploads or downloads at once, try again later", RetryAfter: 10 * time.Second}},
 	{Err: errStalled, Refusal: web.Refusal{Code: http.StatusRequestTimeout, Text: "the upload stalled"}},
 	{Err: errCut, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "the form is malformed or cut short"}},
 

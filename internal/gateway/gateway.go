@@ -49,6 +49,7 @@ type Config struct {
 	MaxUpload      int64         // bytes of one file; 0 is 4 GiB
 	MaxUploads     int           // at once; 0 is 64
 	MaxUploadsEach int           // of one user at once; 0 is three quarters of MaxUploads
+	MaxDownloads   int           // at once; 0 is 256. Each holds some 4 MiB of read-ahead
 	Stall          time.Duration // patience with a silent sender, twice as long with a reader; 0 is 30 s
 	SweepEvery     time.Duration // 0 is 10 s
 
@@ -60,6 +61,7 @@ func (c Config) withDefaults() Config {
 	c.MaxUpload = cmp.Or(c.MaxUpload, 4<<30)
 	c.MaxUploads = cmp.Or(c.MaxUploads, 64)
 	c.MaxUploadsEach = cmp.Or(c.MaxUploadsEach, max(1, c.MaxUploads*3/4))
+	c.MaxDownloads = cmp.Or(c.MaxDownloads, 256)
 	c.Stall = cmp.Or(c.Stall, 30*time.Second)
 	c.SweepEvery = cmp.Or(c.SweepEvery, 10*time.Second)
 	if c.Log == nil {
@@ -76,18 +78,20 @@ const callTime = 10 * time.Second
 
 // Service answers users' requests.
 type Service struct {
-	cfg      Config
-	places   *places
-	cleaner  cleaner
-	sweeper  *sweeper
-	received prometheus.Counter
+	cfg       Config
+	places    *places // of uploads
+	downloads *places
+	cleaner   cleaner
+	sweeper   *sweeper
+	received  prometheus.Counter
 }
 
 // New returns the service. Call it once per registry of metrics.
 func New(cfg Config) *Service {
 	cfg = cfg.withDefaults()
 	s := &Service{
-		cfg: cfg, places: newPlaces(cfg.MaxUploads, cfg.MaxUploadsEach), cleaner: newCleaner(cfg), sweeper: newSweeper(cfg),
+		cfg: cfg, places: newPlaces(cfg.MaxUploads, cfg.MaxUploadsEach),
+		downloads: newPlaces(cfg.MaxDownloads, max(1, cfg.MaxDownloads*3/4)), cleaner: newCleaner(cfg), sweeper: newSweeper(cfg),
 		received: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_upload_bytes_total", Help: "Bytes of files that were accepted.",
 		}),

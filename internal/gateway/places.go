@@ -2,7 +2,7 @@ package gateway
 
 import "sync"
 
-// places are what uploads under way take: so many in all, and so many of one user that others find some.
+// places are what uploads, or downloads, under way take: so many in all, and so many of one user that others find some.
 type places struct {
 	all, each int
 

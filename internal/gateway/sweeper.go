@@ -94,21 +94,37 @@ func (s *sweeper) sweep(ctx context.Context) (more bool, err error) {
 		s.failed.Inc()
 		return false, err
 	}
-	ring := errand{do: s.ring, limit: ringTime, done: s.rung, failed: s.failed}
-	clean := errand{do: s.cleaner.clean, limit: cleanTime, done: s.cleaned, failed: s.failed}
-	for _, j := range jobs {
-		if j.RingDue(now) {
-			ring.run(ctx, j)
-		}
-		if j.CleanDue(now) {
-			clean.run(ctx, j)
-		}
-	}
-	if err := errors.Join(ring.err, clean.err); err != nil {
+	if err := errors.Join(s.ringAll(ctx, now, jobs), s.cleanAll(ctx, now, jobs)); err != nil {
 		return false, err
 	}
 	s.last.SetToCurrentTime()
 	return len(jobs) >= sweepBatch, ctx.Err()
+}
+
+// ringAll rings first, for users wait for it. One bell that is out of order does not stop the other.
+func (s *sweeper) ringAll(ctx context.Context, now time.Time, jobs []job.Job) error {
+	errands := map[job.Bell]*errand{}
+	for _, to := range []job.Bell{job.ForConverter, job.ForMailer} {
+		errands[to] = &errand{do: s.ring, later: (*job.Job).Unrung, limit: ringTime, done: s.rung, sweeper: s}
+	}
+	for _, j := range jobs {
+		if e := errands[j.Bell()]; e != nil && j.RingDue(now) {
+			e.run(ctx, j)
+		}
+	}
+	return errors.Join(errands[job.ForConverter].err, errands[job.ForMailer].err)
+}
+
+func (s *sweeper) cleanAll(ctx context.Context, now time.Time, jobs []job.Job) error {
+	ctx, cancel := context.WithTimeout(ctx, cleanTime) // the rings of the next sweep wait for it
+	defer cancel()
+	e := errand{do: s.cleaner.clean, later: (*job.Job).Uncleaned, limit: cleanTime, done: s.cleaned, sweeper: s}
+	for _, j := range jobs {
+		if j.CleanDue(now) {
+			e.run(ctx, j)
+		}
+	}
+	return e.err
 }
 
 func (s *sweeper) due(ctx context.Context, now time.Time) ([]job.Job, error) {
@@ -121,22 +137,24 @@ func (s *sweeper) due(ctx context.Context, now time.Time) ([]job.Job, error) {
 	return jobs, nil
 }
 
-// errand is one of the two things that a sweep does, for many jobs.
+// errand is one thing that a sweep does for many jobs.
 type errand struct {
-	do           func(context.Context, job.Job) error
-	limit        time.Duration
-	done, failed prometheus.Counter
-	inRow        int
-	err          error // the first
+	*sweeper
+	do    func(context.Context, job.Job) error
+	later func(*job.Job, time.Time, job.Rules) error // puts off a job for which it failed, so that others come first next time
+	limit time.Duration
+	done  prometheus.Counter
+	inRow int
+	err   error // the first
 }
 
 func (e *errand) run(ctx context.Context, j job.Job) {
 	if e.inRow >= maxFailures || ctx.Err() != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.limit)
+	limited, cancel := context.WithTimeout(ctx, e.limit)
 	defer cancel()
-	err := e.do(ctx, j)
+	err := e.do(limited, j)
 	if err == nil {
 		e.done.Inc()
 		e.inRow = 0
@@ -146,6 +164,16 @@ func (e *errand) run(ctx context.Context, j job.Job) {
 	e.inRow++
 	if e.err == nil {
 		e.err = err
+	}
+	e.putOff(ctx, j.ID)
+}
+
+func (e *errand) putOff(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTime)
+	defer cancel()
+	_, err := e.ledger.Update(ctx, id, func(j *job.Job) error { return e.later(j, time.Now(), e.cleaner.rules) })
+	if settled(err) != nil { // then the ledger is away, and the job stays first
+		e.log.DebugContext(ctx, "sweep: not put off", "job", id, "err", err)
 	}
 }
 

@@ -107,7 +107,7 @@ func (c *consumer) dropped(err error) {
 }
 
 func (c *consumer) log(v verdict, m job.Message, err error, took time.Duration) {
-	level, attrs := slog.LevelInfo, []any{"queue", c.queue, "video", m.Video, "verdict", v, "took", took}
+	level, attrs := slog.LevelDebug, []any{"queue", c.queue, "video", m.Video, "verdict", v, "took", took}
 	if err != nil {
 		level, attrs = slog.LevelWarn, append(attrs, "error", err)
 	}

@@ -42,7 +42,7 @@ func ferretdb() spec {
 	return spec{
 		name: "ferretdb", install: "run: make tools", wait: 20 * time.Second, ready: listening,
 		command: func(dir, addr string) *exec.Cmd {
-			return exec.Command(Tool("ferretdb"), "-listen", addr, "-dir", dir) //nolint:noctx // ends with the process, see run
+			return exec.Command(Tool("ferretdb"), "-listen", addr, "-dir", dir)
 		},
 	}
 }

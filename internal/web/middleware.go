@@ -132,6 +132,9 @@ func newRequestID() string {
 	return hex.EncodeToString(id[:])
 }
 
+// writeTime is enough for any answer that is not a file.
+const writeTime = 30 * time.Second
+
 // recorder remembers what was answered.
 type recorder struct {
 	http.ResponseWriter
@@ -149,13 +152,15 @@ func record(w http.ResponseWriter) *recorder {
 func (r *recorder) WriteHeader(code int) {
 	if r.status == 0 && code >= 200 { // 1xx come before the answer
 		r.status = code
+		// A client that takes nothing of its answer holds a goroutine no longer than this. Whoever sends much extends it.
+		_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(writeTime))
 	}
 	r.ResponseWriter.WriteHeader(code)
 }
 
 func (r *recorder) Write(b []byte) (int, error) {
 	if r.status == 0 {
-		r.status = http.StatusOK
+		r.WriteHeader(http.StatusOK)
 	}
 	n, err := r.ResponseWriter.Write(b)
 	r.bytes += int64(n)

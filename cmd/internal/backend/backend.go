@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"mp3converter/internal/daemon"
@@ -19,12 +20,13 @@ import (
 
 // Settings are the variables behind it.
 type Settings struct {
-	MongoDB    settings.Secret  `env:"MONGODB_URI,required,notEmpty" doc:"MongoDB's connection string; write a one-node replica set with directConnection=true"`
-	RabbitMQ   settings.Secret  `env:"RABBITMQ_URL,required,notEmpty" doc:"amqp:// or amqps:// with user, password and virtual host"`
-	VideoQueue string           `env:"VIDEO_QUEUE" envDefault:"video" doc:"queue that rings for the converter"`
-	MP3Queue   string           `env:"MP3_QUEUE" envDefault:"mp3" doc:"queue that rings for notification"`
-	QueueType  string           `env:"QUEUE_TYPE" envDefault:"quorum" doc:"quorum or classic; must be what existing queues are"`
-	Confirm    settings.Seconds `env:"CONFIRM_SECONDS" envDefault:"5" doc:"patience with the broker's confirmation of a message"`
+	MongoDB         settings.Secret  `env:"MONGODB_URI,required,notEmpty" doc:"MongoDB's connection string; write a one-node replica set with directConnection=true"`
+	RabbitMQ        settings.Secret  `env:"RABBITMQ_URL,required,notEmpty" doc:"amqp:// or amqps:// with user, password and virtual host"`
+	VideoQueue      string           `env:"VIDEO_QUEUE" envDefault:"video" doc:"queue that rings for the converter"`
+	MP3Queue        string           `env:"MP3_QUEUE" envDefault:"mp3" doc:"queue that rings for notification"`
+	QueueType       string           `env:"QUEUE_TYPE" envDefault:"quorum" doc:"quorum or classic; must be what existing queues are"`
+	Confirm         settings.Seconds `env:"CONFIRM_SECONDS" envDefault:"5" doc:"patience with the broker's confirmation of a message"`
+	ConsumerTimeout settings.Seconds `env:"CONSUMER_TIMEOUT_SECONDS" envDefault:"14400" doc:"patience of the broker with one message: more than the longest conversion. RabbitMQ before 3.12 has its own setting for it"`
 	settings.Rules
 }
 
@@ -50,6 +52,7 @@ type Backend struct {
 
 	settings Settings
 	client   *mongodb.Client
+	prepared atomic.Bool
 }
 
 // Open connects in the background: it waits for nobody. The service is ready when MongoDB is there; whether it needs the
@@ -63,25 +66,40 @@ func Open(p *daemon.Process, s Settings) (*Backend, error) {
 		Videos: client.Videos(), MP3s: client.MP3s(), Ledger: client.Jobs(), Rules: s.Rules.Job(), settings: s, client: client,
 		Broker: rabbit.New(rabbit.Config{
 			URL: string(s.RabbitMQ), Name: p.Name, QueueType: s.QueueType, ConfirmTimeout: s.Confirm.D(),
-			Grace: p.Grace(), Log: p.Log,
+			Grace: p.Grace(), ConsumerTimeout: s.ConsumerTimeout.D(), Log: p.Log,
 		}),
 	}
 	b.Doorbell = doorbell.Doorbell{Ledger: b.Ledger, Publish: b.publish, Rules: b.Rules}
-	p.Needs("mongodb", client.Ping)
+	p.Needs("mongodb", b.ready)
 	return b, nil
 }
 
-// Prepare waits for MongoDB and creates the indexes that are missing.
+// Prepare waits for MongoDB and creates the indexes that are missing. Before that the service is not ready: it is an index
+// that keeps one Idempotency-Key from having two jobs.
 func (b *Backend) Prepare(ctx context.Context, p *daemon.Process) error {
-	return p.WaitFor(ctx, "mongodb", b.client.EnsureIndexes)
+	err := p.WaitFor(ctx, "mongodb and its indexes", b.client.EnsureIndexes)
+	b.prepared.Store(err == nil)
+	return err
 }
 
-// Consume has the messages of a queue handled until ctx is over.
-func (b *Backend) Consume(p *daemon.Process, from job.Bell, workers int, handle rabbit.Handle) {
+func (b *Backend) ready(ctx context.Context) error {
+	if err := b.client.Ping(ctx); err != nil {
+		return err
+	}
+	if !b.prepared.Load() {
+		return errors.New("its indexes are not there yet")
+	}
+	return nil
+}
+
+// Consume has the messages of a queue handled until ctx is over, once everything that handling needs is prepared.
+func (b *Backend) Consume(p *daemon.Process, from job.Bell, workers int, handle rabbit.Handle, prepare ...func(context.Context) error) {
 	p.Needs("rabbitmq", b.Broker.Ready)
 	p.Go("consume "+b.queue(from), func(ctx context.Context) error {
-		if err := b.Prepare(ctx, p); err != nil {
-			return nil //nolint:nilerr // told to stop before MongoDB came up
+		for _, ready := range append(prepare, func(ctx context.Context) error { return b.Prepare(ctx, p) }) {
+			if err := ready(ctx); err != nil {
+				return nil //nolint:nilerr // told to stop before it was there
+			}
 		}
 		return b.Broker.Consume(ctx, b.queue(from), workers, handle)
 	})

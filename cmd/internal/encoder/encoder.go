@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"mp3converter/internal/daemon"
@@ -25,8 +26,8 @@ type Settings struct {
 
 // Validate reports what the variables cannot be.
 func (s Settings) Validate() error {
-	if s.Workers < 0 {
-		return errors.New("WORKERS: less than 0")
+	if s.Workers < 0 || s.MaxDuration <= 0 || s.MaxMP3 < 1 {
+		return errors.New("WORKERS, MAX_DURATION_SECONDS, MAX_MP3_BYTES: too small")
 	}
 	return nil
 }
@@ -40,28 +41,34 @@ func (s Settings) Parallel() int {
 }
 
 // Encoder is ffmpeg as package converter takes it.
-type Encoder struct{ runner ffmpeg.Runner }
-
-// New returns the encoder that the settings name, and has readiness say if its program does not work.
-func New(p *daemon.Process, s Settings) Encoder {
-	runner := ffmpeg.Runner{Path: s.FFmpeg, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3}
-	p.Go("check of ffmpeg", func(ctx context.Context) error {
-		return check(ctx, p, runner)
-	})
-	return Encoder{runner}
+type Encoder struct {
+	runner ffmpeg.Runner
+	p      *daemon.Process
+	works  *atomic.Bool
 }
 
-// check says at start what ffmpeg there is, or that there is none: jobs then wait, and lose no attempt.
-func check(ctx context.Context, p *daemon.Process, runner ffmpeg.Runner) error {
-	var version string
-	err := p.WaitFor(ctx, "ffmpeg (FFMPEG, SCRATCH_DIR)", func(ctx context.Context) (err error) {
-		version, err = runner.Check(ctx)
+// New returns the encoder that the settings name. The service is not ready before Prepare.
+func New(p *daemon.Process, s Settings) Encoder {
+	e := Encoder{ffmpeg.Runner{Path: s.FFmpeg, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3}, p, new(atomic.Bool)}
+	p.Needs("ffmpeg", func(context.Context) error {
+		if !e.works.Load() {
+			return errors.New("not seen to work yet; see FFMPEG and SCRATCH_DIR")
+		}
+		return nil
+	})
+	return e
+}
+
+// Prepare waits until ffmpeg works: a converter that cannot convert must not take jobs from those that can.
+func (e Encoder) Prepare(ctx context.Context) error {
+	return e.p.WaitFor(ctx, "ffmpeg (FFMPEG, SCRATCH_DIR)", func(ctx context.Context) error {
+		version, err := e.runner.Check(ctx)
+		if err == nil {
+			e.works.Store(true)
+			e.p.Log.InfoContext(ctx, "ffmpeg works", "version", version)
+		}
 		return err
 	})
-	if err == nil {
-		p.Log.Info("ffmpeg works", "version", version)
-	}
-	return nil
 }
 
 // Temp returns an unnamed scratch file.

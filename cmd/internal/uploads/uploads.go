@@ -13,20 +13,26 @@ type Settings struct {
 	MaxUpload      int64            `env:"MAX_UPLOAD_BYTES" envDefault:"4294967296" doc:"largest video; a larger one is answered 413"`
 	MaxUploads     int              `env:"MAX_UPLOADS" envDefault:"64" doc:"uploads at once; one more is answered 503"`
 	MaxUploadsEach int              `env:"MAX_UPLOADS_PER_USER" envDefault:"48" doc:"uploads of one user at once"`
+	MaxDownloads   int              `env:"MAX_DOWNLOADS" envDefault:"256" doc:"downloads at once, each some 4 MiB of memory; one more is answered 503"`
 	Stall          settings.Seconds `env:"STALL_SECONDS" envDefault:"30" doc:"a sender silent for this long is cut off with 408"`
 	Sweep          settings.Seconds `env:"SWEEP_SECONDS" envDefault:"10" doc:"how often to look for jobs nobody was rung for, and for garbage"`
 }
 
 // Validate reports what the variables cannot be.
 func (s Settings) Validate() error {
-	if s.MaxUpload < 1 || s.MaxUploads < 1 || s.MaxUploadsEach < 1 {
-		return errors.New("MAX_UPLOAD_BYTES, MAX_UPLOADS, MAX_UPLOADS_PER_USER: each at least 1")
+	var mistakes []error
+	if s.MaxUpload < 1 || s.MaxUploads < 1 || s.MaxUploadsEach < 1 || s.MaxDownloads < 1 {
+		mistakes = append(mistakes, errors.New("MAX_UPLOAD_BYTES, MAX_UPLOADS, MAX_UPLOADS_PER_USER, MAX_DOWNLOADS: each at least 1"))
 	}
-	return nil
+	if s.Stall <= 0 || s.Sweep <= 0 {
+		mistakes = append(mistakes, errors.New("STALL_SECONDS, SWEEP_SECONDS: each more than 0"))
+	}
+	return errors.Join(mistakes...)
 }
 
 // Apply puts them into a gateway's configuration.
 func (s Settings) Apply(c *gateway.Config) {
 	c.MaxUpload, c.MaxUploads, c.MaxUploadsEach = s.MaxUpload, s.MaxUploads, s.MaxUploadsEach
+	c.MaxDownloads = s.MaxDownloads
 	c.Stall, c.SweepEvery = s.Stall.D(), s.Sweep.D()
 }
