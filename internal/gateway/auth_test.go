@@ -212,3 +212,18 @@ func TestAuthRestarts(t *testing.T) {
 		r.authServer.CloseClientConnections()
 	}
 }
+
+func TestARefusedLoginIsAProblemToThoseWhoAskForJSON(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	r.setAuth(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "5")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprint(w, "service unavailable")
+	})
+	a := r.do(request{path: "/login", method: http.MethodPost, header: http.Header{"Accept": {"application/json"}}})
+	r.wantProblem(a, 503, `"detail":"service unavailable"`)
+	if got := a.header.Get("Content-Type") + a.header.Get("Retry-After"); got != "application/problem+json5" {
+		t.Errorf("Content-Type and Retry-After: %s", got)
+	}
+}

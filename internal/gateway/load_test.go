@@ -127,3 +127,35 @@ func (sunk) Put(_ context.Context, f job.File, r io.Reader) (job.File, error) {
 }
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// held is a store that opens files only when the test lets it.
+type held struct {
+	gateway.Files
+	asked, open chan struct{}
+}
+
+func (h held) Open(ctx context.Context, id string) (job.File, io.ReadSeekCloser, error) {
+	h.asked <- struct{}{}
+	<-h.open
+	return h.Files.Open(ctx, id)
+}
+
+func TestDownloadsAtOnceAreLimited(t *testing.T) {
+	t.Parallel()
+	store := held{asked: make(chan struct{}, 2), open: make(chan struct{})}
+	r := start(t, func(r *rig, cfg *gateway.Config) {
+		store.Files = cfg.MP3s
+		cfg.MP3s, cfg.MaxDownloads = store, 1
+	})
+	mp3 := r.convert(r.upload("video").ID, "sound").MP3
+	first := r.async(request{path: "/download?fid=" + mp3})
+	<-store.asked
+	a := r.do(request{path: "/download?fid=" + mp3})
+	r.wantProblem(a, 503, "too many")
+	if a.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	close(store.open)
+	r.want(<-first, 200, "sound")
+	r.want(r.do(request{path: "/download?fid=" + mp3}), 200, "sound") // its place is free again
+}

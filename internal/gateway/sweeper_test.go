@@ -222,6 +222,41 @@ func TestOneJobThatCannotBeRungForDoesNotHoldUpTheOthers(t *testing.T) {
 	}
 }
 
+func TestABellOutOfOrderDoesNotHoldUpTheOther(t *testing.T) {
+	t.Parallel()
+	r := start(t, hasty, func(r *rig, cfg *gateway.Config) {
+		cfg.Ring = func(ctx context.Context, j job.Job) error {
+			if j.Bell() == job.ForMailer {
+				return errDown
+			}
+			return r.ring(ctx, j)
+		}
+	})
+	mails := map[string]time.Time{}
+	for range 5 {
+		j := r.insert(r.queued())
+		mails[j.ID] = r.fail(j.ID).RingAt
+	}
+	video := r.insert(r.queued())
+	r.eventually("all is due", func() bool {
+		due, err := r.ledger.Due(t.Context(), time.Now(), 10)
+		return err == nil && len(due) == 6
+	})
+	_ = r.service.SweepOnce(t.Context())
+	if r.rings(video.ID) != 1 {
+		t.Error("the video was not rung for")
+	}
+	later := 0
+	for id, before := range mails {
+		if r.job(id).RingAt.After(before) {
+			later++
+		}
+	}
+	if later != 3 {
+		t.Errorf("%d mails were put off, want the 3 that were tried: the others' turn is next", later)
+	}
+}
+
 func TestStoresThatFailTheSweeper(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]around{
