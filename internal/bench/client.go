@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// client is a user who has logged in. Uploads and downloads are as curl does them: one connection each, a form of known
+// length.
+type client struct {
+	base  string // URL of the gateway
+	token string
+	http  *http.Client
+}
+
+// login gets a token.
+func login(ctx context.Context, base, email, password string) (*client, error) {
+	c := &client{base: base, http: &http.Client{Transport: &http.Transport{
+		MaxIdleConnsPerHost: 64, DisableCompression: true,
+		WriteBufferSize: 64 << 10, ReadBufferSize: 64 << 10, // as curl's
+	}}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/login", nil)
+	if err != nil {
+		return nil, err
+	}
+	req.SetBasicAuth(email, password)
+	resp, err := c.send(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	token, err := io.ReadAll(resp.Body)
+	c.token = string(token)
+	return c, err
+}
+
+// upload sends a file of so many bytes and returns the id of its job. The gateway's word that it has taken them all is
+// what makes it a measurement.
+func (c *client) upload(ctx context.Context, file io.Reader, size int64) (id string, err error) {
+	boundary := rand.Text()
+	head := "--" + boundary + "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"bench.mp4\"\r\nContent-Type: video/mp4\r\n\r\n"
+	tail := "\r\n--" + boundary + "--\r\n"
+	req, err := c.request(ctx, http.MethodPost, "/upload", io.MultiReader(strings.NewReader(head), file, strings.NewReader(tail)))
+	if err != nil {
+		return "", err
+	}
+	req.ContentLength = int64(len(head)) + size + int64(len(tail))
+	req.Header.Set("Content-Type", "multipart/form-data; boundary="+boundary)
+	req.Header.Set("Accept", "application/json")
+	resp, err := c.send(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var job struct {
+		ID    string `json:"id"`
+		Bytes int64  `json:"bytes"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&job); err != nil {
+		return "", fmt.Errorf("read the answer to an upload: %w", err)
+	}
+	return job.ID, wantBytes(job.Bytes, size)
+}
+
+// uploadNoise uploads a file that nothing can be made of.
+func (c *client) uploadNoise(ctx context.Context, size int64) error {
+	_, err := c.upload(ctx, &noiseReader{size: size}, size)
+	return err
+}
+
+// download reads a whole MP3 of so many bytes.
+func (c *client) download(ctx context.Context, fid string, size int64) error {
+	req, err := c.request(ctx, http.MethodGet, "/download?fid="+fid, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.send(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	got, err := io.Copy(io.Discard, resp.Body)
+	if err != nil {
+		return fmt.Errorf("download %s: %w", fid, err)
+	}
+	return wantBytes(got, size)
+}
+
+func (c *client) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	return req, nil
+}
+
+// send returns the answer, or an error unless it is a 200.
+func (c *client) send(req *http.Request) (*http.Response, error) {
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
+		resp.Body.Close()
+		return nil, fmt.Errorf("%s %s: %s: %s", req.Method, req.URL.Path, resp.Status, text)
+	}
+	return resp, nil
+}

@@ -1,0 +1,170 @@
+// Command bench compares the real binaries with the plainest thing that could do the same work: uploads and downloads with
+// raw inserts into and reads from the same store, a conversion with bare ffmpeg. Both sides of each comparison run in turn
+// within one run, and what counts is their ratio: absolute times are the machine's. `make bench` runs it.
+//
+// One file holds each measurement: upload.go, download.go, folder.go, convert.go. A new one is a function that returns a
+// table, and a line in measurements. What judges right and wrong is the tests' affair; the bench only makes sure that it
+// measures something that worked.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// measurement is one of the things that can be measured.
+type measurement struct {
+	name string
+	run  func(ctx context.Context, b *bench) (table, error)
+}
+
+// measurements are in the order in which they run.
+func measurements() []measurement {
+	return []measurement{
+		{"upload", measureUpload},
+		{"download", measureDownload},
+		{"folder", measureFolder},
+		{"convert", measureConvert},
+	}
+}
+
+// settings are what the flags say.
+type settings struct {
+	MB       int64         `json:"mb"`       // of one file, in 10^6 bytes
+	Most     int64         `json:"most_mb"`  // of all files that are under way at once; 0 for any number
+	Parallel []int         `json:"parallel"` // how many files at once, ascending
+	Rounds   int           `json:"rounds"`   // of either side of each comparison
+	Seconds  int           `json:"seconds"`  // of the video
+	Batch    int           `json:"raw_batch_chunks"`
+	Writers  int           `json:"raw_writers_per_file"`
+	Only     []string      `json:"only"`
+	Out      string        `json:"-"`
+	Timeout  time.Duration `json:"-"`
+}
+
+func main() {
+	s, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = measure(s)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// parse reads the flags.
+func parse(args []string) (settings, error) {
+	s := settings{Parallel: []int{1, 16}}
+	set := flag.NewFlagSet("bench", flag.ContinueOnError)
+	set.Int64Var(&s.MB, "mb", 200, "`size` of an uploaded or downloaded file, in MB")
+	set.Int64Var(&s.Most, "most", 800, "`size` of all files that are under way at once, in MB: many files are made smaller to keep within it; 0 for any size")
+	set.Func("parallel", "comma-separated `numbers` of files at once (default 1,16)", func(text string) (err error) {
+		s.Parallel, err = numbers(text)
+		return err
+	})
+	set.IntVar(&s.Rounds, "rounds", 2, "`times` that either side of a comparison runs")
+	set.IntVar(&s.Seconds, "seconds", 600, "`length` of the video to convert")
+	set.IntVar(&s.Batch, "raw-batch", 3, "`chunks` in one raw insert; the default is what package mongodb does")
+	set.IntVar(&s.Writers, "raw-writers", 2, "raw inserts at once for one file; the default is what package mongodb does")
+	set.Func("only", "comma-separated `names` of what to measure, of "+strings.Join(names(), ", ")+" (default all)", func(text string) error {
+		s.Only = strings.Split(text, ",")
+		return known(s.Only)
+	})
+	set.StringVar(&s.Out, "out", filepath.Join("bin", "bench.json"), "`file` for all samples, as JSON")
+	set.DurationVar(&s.Timeout, "timeout", 30*time.Minute, "`time` after which it gives up")
+	if err := set.Parse(args); err != nil {
+		return s, err
+	}
+	if set.NArg() > 0 {
+		return s, fmt.Errorf("unknown argument %q", set.Arg(0))
+	}
+	if s.MB < 1 || s.Most < 0 || s.Rounds < 1 || s.Seconds < 1 || s.Batch < 1 || s.Writers < 1 {
+		return s, errors.New("sizes, numbers and times are at least 1")
+	}
+	return s, nil
+}
+
+// numbers reads a list of positive numbers and sorts it.
+func numbers(text string) ([]int, error) {
+	var all []int
+	for word := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 1 || n > 48 { // a user's uploads at once, unless MAX_UPLOADS_PER_USER says otherwise
+			return nil, fmt.Errorf("%q is no number from 1 to 48", word)
+		}
+		all = append(all, n)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+func names() []string {
+	var all []string
+	for _, m := range measurements() {
+		all = append(all, m.name)
+	}
+	return all
+}
+
+func known(only []string) error {
+	for _, name := range only {
+		if !slices.Contains(names(), name) {
+			return fmt.Errorf("there is no measurement %q", name)
+		}
+	}
+	return nil
+}
+
+// bytesEach is the size of a file when so many are under way at once.
+func (s settings) bytesEach(parallel int) int64 {
+	size := s.MB * mega
+	if s.Most > 0 {
+		size = min(size, s.Most*mega/int64(parallel))
+	}
+	return size
+}
+
+// measure runs what was asked for and prints each table as soon as it is there. A measurement that fails does not keep the
+// others from theirs.
+func measure(s settings) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeout, fmt.Errorf("gave up after %v", s.Timeout))
+	defer cancel()
+	b, err := newBench(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	report := newReport(ctx, s)
+	var failed []error
+	for _, m := range measurements() {
+		if ctx.Err() != nil || len(s.Only) > 0 && !slices.Contains(s.Only, m.name) {
+			continue
+		}
+		t, err := m.run(ctx, b)
+		if err != nil {
+			b.say("%s failed", m.name)
+			failed = append(failed, fmt.Errorf("measure %s: %w", m.name, err))
+			continue
+		}
+		t.print(os.Stdout)
+		report.Tables = append(report.Tables, t)
+	}
+	report.finish(os.Stdout)
+	return errors.Join(append(failed, context.Cause(ctx), report.write(s.Out))...)
+}

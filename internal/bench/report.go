@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// report is everything that a run has found, as it is written to a file.
+type report struct {
+	Settings settings `json:"settings"`
+	Machine  machine  `json:"machine"`
+	Tables   []table  `json:"tables"`
+}
+
+// machine is where and of what it was measured.
+type machine struct {
+	Start      time.Time `json:"start"`
+	Took       string    `json:"took"`
+	Commit     string    `json:"commit"`
+	Go         string    `json:"go"`
+	FFmpeg     string    `json:"ffmpeg"`
+	Kernel     string    `json:"kernel"`
+	Processor  string    `json:"processor"`
+	Processors int       `json:"processors"`
+	LoadBefore string    `json:"load_before"` // the averages of 1, 5 and 15 minutes
+	LoadAfter  string    `json:"load_after"`
+}
+
+func newReport(ctx context.Context, s settings) *report {
+	return &report{Settings: s, Machine: machine{
+		Start:      time.Now().UTC().Truncate(time.Second),
+		Commit:     says(ctx, "git", "describe", "--always", "--dirty"),
+		Go:         runtime.Version(),
+		FFmpeg:     says(ctx, "ffmpeg", "-version"),
+		Kernel:     firstLine("/proc/sys/kernel/osrelease", ""),
+		Processor:  firstLine("/proc/cpuinfo", "model name"),
+		Processors: runtime.NumCPU(),
+		LoadBefore: firstLine("/proc/loadavg", ""),
+	}}
+}
+
+// finish notes how it ended, and says how far to trust it.
+func (r *report) finish(w io.Writer) {
+	r.Machine.Took = time.Since(r.Machine.Start).Round(time.Second).String()
+	r.Machine.LoadAfter = firstLine("/proc/loadavg", "")
+	var before float64
+	_, _ = fmt.Sscan(r.Machine.LoadBefore, &before)
+	ffmpeg, _, _ := strings.Cut(r.Machine.FFmpeg, " Copyright")
+	fmt.Fprintf(w, "\n%d processors, %s, %s; %s in all\n", r.Machine.Processors, r.Machine.Processor, ffmpeg, r.Machine.Took)
+	if before > 0.3*float64(r.Machine.Processors) {
+		fmt.Fprintf(w, "The machine was at work before this began (load %.1f): the ratios are noisy.\n", before)
+	}
+}
+
+// write leaves the report in a file.
+func (r *report) write(file string) error {
+	if len(r.Tables) == 0 {
+		return nil
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(text, '\n'), 0o644)
+}
+
+// says is the first line that a program prints, "" if it does not run.
+func says(ctx context.Context, program string, args ...string) string {
+	out, _ := exec.CommandContext(ctx, program, args...).Output()
+	line, _, _ := bytes.Cut(out, []byte("\n"))
+	return string(line)
+}
+
+// firstLine is the first line of a file that begins with a word, without it; "" if there is none.
+func firstLine(file, word string) string {
+	text, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, word); ok {
+			return strings.TrimLeft(strings.TrimSpace(rest), ": \t")
+		}
+	}
+	return ""
+}

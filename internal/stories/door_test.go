@@ -1,0 +1,122 @@
+package stories
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+)
+
+// door is the only way to a server for those who are given its address. While it is shut nobody listens there, as if the
+// server were down; when it is shut, whoever is inside is thrown out.
+type door struct {
+	Addr string
+	to   string
+
+	listener net.Listener
+	mu       sync.Mutex
+	inside   map[net.Conn]struct{} // nil while shut
+	running  sync.WaitGroup
+}
+
+// newDoor returns a door that is shut.
+func newDoor(t *testing.T, to string) *door {
+	t.Helper()
+	d := &door{Addr: quietAddr(t), to: to}
+	t.Cleanup(d.shut)
+	return d
+}
+
+// quietAddr returns an address that nobody listens on, nor will: the kernel hands out higher ports.
+func quietAddr(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.N(20_000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
+	}
+	t.Fatal("no free port below those that the kernel hands out")
+	return ""
+}
+
+func (d *door) open(t *testing.T) {
+	t.Helper()
+	listener, err := net.Listen("tcp", d.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.listener, d.inside = listener, map[net.Conn]struct{}{}
+	d.running.Go(func() {
+		for {
+			guest, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			d.running.Go(func() { d.serve(guest) })
+		}
+	})
+}
+
+func (d *door) shut() {
+	if d.listener == nil {
+		return
+	}
+	d.listener.Close()
+	d.mu.Lock()
+	for c := range d.inside {
+		c.Close()
+	}
+	d.inside = nil
+	d.mu.Unlock()
+	d.running.Wait()
+	d.listener = nil
+}
+
+func (d *door) serve(guest net.Conn) {
+	defer guest.Close()
+	host, err := net.Dial("tcp", d.to)
+	if err != nil {
+		return
+	}
+	defer host.Close()
+	if !d.enter(guest, host) {
+		return
+	}
+	defer d.leave(guest, host)
+	var both sync.WaitGroup
+	both.Go(func() { carry(host, guest) })
+	both.Go(func() { carry(guest, host) })
+	both.Wait()
+}
+
+// carry copies until either end closes, and then closes both ways.
+func carry(to, from net.Conn) {
+	_, _ = io.Copy(to, from)
+	to.Close()
+	from.Close()
+}
+
+// enter notes the connections, unless the door has been shut meanwhile.
+func (d *door) enter(conns ...net.Conn) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.inside == nil {
+		return false
+	}
+	for _, c := range conns {
+		d.inside[c] = struct{}{}
+	}
+	return true
+}
+
+func (d *door) leave(conns ...net.Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range conns {
+		delete(d.inside, c)
+	}
+}
