@@ -171,11 +171,19 @@ func (p *Process) Serve(name, addr string, h http.Handler) (net.Addr, error) {
 
 // NewLog returns a logger that writes JSON, or text if w is a terminal.
 func NewLog(w io.Writer, level slog.Leveler, service string) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return slog.New(slog.NewTextHandler(w, options)).With("service", service)
 	}
 	return slog.New(slog.NewJSONHandler(w, options)).With("service", service)
+}
+
+// readable writes durations for people: 1.5s, not 1500000000.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().Round(time.Microsecond).String())
+	}
+	return a
 }
 
 // NewMetrics returns a registry with what every process tells about itself.

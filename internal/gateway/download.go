@@ -91,6 +91,9 @@ func etag(f job.File) string {
 // send answers with the file or the ranges asked for. An error after the first byte is one that http.ServeContent keeps
 // to itself; returned, it breaks the connection, so that nobody takes the part for the whole.
 func (s *Service) send(w http.ResponseWriter, r *http.Request, file job.File, src *source) error {
+	if !strings.HasPrefix(r.Header.Get("Range"), "bytes=") {
+		r.Header.Del("Range") // RFC 9110, 14.2: an unknown unit is to be ignored, which http.ServeContent refuses
+	}
 	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", file.Bytes))
 		return errRanges

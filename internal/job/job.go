@@ -142,12 +142,13 @@ func (j Job) keeps(id string) bool {
 	}
 }
 
-// NewID returns a fresh id for a job or file: an ObjectId's 12 bytes in hex, seconds first, so ids sort by age; the
-// rest is random, so nobody guesses a neighbour's.
+// NewID returns a fresh id for a job or file: an ObjectId's 12 bytes in hex, seconds first and then their fraction, so
+// ids sort by age; 48 bits are random, so nobody guesses a neighbour's.
 func NewID(now time.Time) string {
 	var id [12]byte
-	binary.BigEndian.PutUint32(id[:], uint32(now.Unix())) //nolint:gosec // ObjectIds wrap in 2106, as MongoDB's own
-	_, _ = rand.Read(id[4:])                              // never fails: crypto/rand
+	binary.BigEndian.PutUint32(id[:], uint32(now.Unix()))                                      //nolint:gosec // ObjectIds wrap in 2106, as MongoDB's own
+	binary.BigEndian.PutUint16(id[4:], uint16(int64(now.Nanosecond())<<16/int64(time.Second))) //nolint:gosec // of a second, in 1/65536
+	_, _ = rand.Read(id[6:])                                                                   // never fails: crypto/rand
 	return hex.EncodeToString(id[:])
 }
 

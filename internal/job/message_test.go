@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -129,9 +130,9 @@ func TestNamesBecomeLabels(t *testing.T) {
 }
 
 func TestIDs(t *testing.T) {
-	id, next := NewID(start), NewID(start.Add(1e9))
+	id, next := NewID(start.Add(998*time.Millisecond)), NewID(start.Add(999*time.Millisecond))
 	if !IsID(id) || !IsID(next) || id >= next {
-		t.Errorf("NewID = %q, a second later %q: not ids that sort by age", id, next)
+		t.Errorf("NewID = %q, a millisecond later %q: not ids that sort by age", id, next)
 	}
 	for _, bad := range []string{"", id[1:], id + "0", strings.ToUpper("64f0000000000000000000ab"), "64f00000000000000000000g", "64f0000000000000000000\x00\x00"} {
 		if IsID(bad) {

@@ -38,6 +38,7 @@ type stream struct {
 	n       int64         // the next chunk to fetch
 	begun   bool          // the first batch is read: whoever reads on will go on reading
 	ready   [][]byte      // fetched, not yet handed out
+	last    []byte        // handed out
 	pending chan batch    // yields the batch being fetched; nil if none is
 }
 
@@ -52,8 +53,10 @@ func newStream(ctx context.Context, from *Files, where layout, n int64) *stream 
 	return &stream{files: from, where: where, ctx: ctx, cancel: cancel, n: n}
 }
 
-// next returns the next chunk. The caller knows the length and does not ask for more than there are.
+// next returns the next chunk, which is valid until the next call. The caller knows the length and does not ask for more
+// than there are.
 func (s *stream) next() ([]byte, error) {
+	s.recycle()
 	if len(s.ready) == 0 {
 		b := s.await()
 		if b.err != nil {
@@ -62,7 +65,7 @@ func (s *stream) next() ([]byte, error) {
 		s.ready = b.chunks
 	}
 	c := s.ready[0]
-	s.ready = s.ready[1:]
+	s.ready, s.last = s.ready[1:], c
 	s.begun = s.begun || len(s.ready) == 0
 	if s.begun && s.pending == nil && s.left() > 0 {
 		s.fetchAhead()
@@ -119,10 +122,27 @@ func (s *stream) fill(b *batch, size int64) (err error) {
 		if err != nil {
 			return err
 		}
-		b.chunks = append(b.chunks, bytes.Clone(data)) // the driver's own is valid until Next only
+		b.chunks = append(b.chunks, s.keep(data))
 		s.n++
 	}
 	return nil
+}
+
+// keep copies a chunk, which is the driver's own and valid until its Next only, into a buffer that recycle gives back.
+func (s *stream) keep(data []byte) []byte {
+	if len(data) > ChunkSize {
+		return bytes.Clone(data)
+	}
+	buffer := s.files.buffers.Get().(*[ChunkSize]byte)
+	return buffer[:copy(buffer[:], data)]
+}
+
+// recycle gives the buffer of the last chunk back, which has been read.
+func (s *stream) recycle() {
+	if cap(s.last) == ChunkSize {
+		s.files.buffers.Put((*[ChunkSize]byte)(s.last[:ChunkSize]))
+	}
+	s.last = nil
 }
 
 // find sees to it that there is a cursor, and that it fetches size chunks at a time.

@@ -96,7 +96,7 @@ func keep[T any](ctx context.Context, b *Broker, l *link[T], serve func(context.
 			failures = 1
 		}
 		pause := backoff(b.cfg.Pause, maxRedial, failures)
-		b.log.WarnContext(ctx, "waiting for rabbitmq", "connection", l.name, "error", err, "again_in", pause)
+		b.log.WarnContext(ctx, "waiting for rabbitmq", "connection", l.name, "err", err, "again_in", pause)
 		sleep(ctx, pause)
 	}
 }

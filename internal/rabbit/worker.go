@@ -80,7 +80,7 @@ func (c *consumer) bury(d delivery, reason error) verdict {
 	if err == nil {
 		return settle
 	}
-	c.b.log.ErrorContext(c.late, "dead letter not published", "queue", c.queue, "error", err)
+	c.b.log.ErrorContext(c.late, "dead letter not published", "queue", c.queue, "err", err)
 	return judge(err, c.ctx.Err() != nil)
 }
 
@@ -102,14 +102,14 @@ func (c *consumer) give(d delivery) { c.dropped(d.Nack(one, requeue)) }
 // elsewhere, and the ledger knows what has been done.
 func (c *consumer) dropped(err error) {
 	if err != nil {
-		c.b.log.DebugContext(c.late, "verdict dropped", "queue", c.queue, "error", err)
+		c.b.log.DebugContext(c.late, "verdict dropped", "queue", c.queue, "err", err)
 	}
 }
 
 func (c *consumer) log(v verdict, m job.Message, err error, took time.Duration) {
 	level, attrs := slog.LevelDebug, []any{"queue", c.queue, "video", m.Video, "verdict", v, "took", took}
 	if err != nil {
-		level, attrs = slog.LevelWarn, append(attrs, "error", err)
+		level, attrs = slog.LevelWarn, append(attrs, "err", err)
 	}
 	c.b.log.Log(c.late, level, "message", attrs...)
 }
