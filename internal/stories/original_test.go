@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"mp3converter/internal/testsuite"
+
 	"github.com/google/go-cmp/cmp"
 
 	"mp3converter/internal/testmedia"
@@ -17,7 +19,7 @@ import (
 )
 
 // toldOfServers are the stories in which the original's programs, and its administrator, talk to the same servers as ours.
-var toldOfServers = map[string]func(t *testing.T, s *services){
+var toldOfServers = map[string]func(t *testing.T, s *testsuite.Services){
 	"PyMongo reads the video and the MP3":                       pyMongoReads,
 	"a video and a message of the original's gateway":           theOriginalsUpload,
 	"an MP3 and a message of the original's converter":          theOriginalsMP3Message,
@@ -49,7 +51,7 @@ type message struct {
 // taken waits for a message in the queue and takes it.
 func taken(t testing.TB, url, queue string) message {
 	t.Helper()
-	return awaited(t, "a message in "+queue, func() (message, bool) {
+	return testsuite.Awaited(t, "a message in "+queue, func() (message, bool) {
 		var m *message
 		if err := json.Unmarshal([]byte(original(t, "get", url, queue)), &m); err != nil {
 			t.Fatal(err)
@@ -61,52 +63,52 @@ func taken(t testing.TB, url, queue string) message {
 	})
 }
 
-func pyMongoReads(t *testing.T, s *services) {
-	p := s.someone(t)
+func pyMongoReads(t *testing.T, s *testsuite.Services) {
+	p := s.Someone(t)
 	video := testmedia.Clip(t, testmedia.Spec{Seconds: 5, Size: "640x480"}) // of more than one chunk
-	id := p.upload(t, video, "vid_1.mp4")
-	fid := orEmpty(p.reaches(t, id, "done").MP3)
+	id := p.Upload(t, video, "vid_1.mp4")
+	fid := testsuite.OrEmpty(p.Reaches(t, id, "done").MP3)
 	for _, f := range []struct{ db, id, content string }{
-		{"videos", id, read(t, video)}, {"mp3s", fid, read(t, p.download(t, fid))},
+		{"videos", id, testsuite.Read(t, video)}, {"mp3s", fid, testsuite.Read(t, p.Download(t, fid))},
 	} {
 		want := fmt.Sprintf("%x %d 261120\n", sha256.Sum256([]byte(f.content)), len(f.content))
-		if got := original(t, "read", s.at.mongodb, f.db, f.id); got != want {
+		if got := original(t, "read", s.At.MongoDB, f.db, f.id); got != want {
 			t.Errorf("GridFS(%s).get = %s, want %s", f.db, got, want)
 		}
 	}
 }
 
-func theOriginalsUpload(t *testing.T, s *services) {
-	p := s.someone(t)
-	video := original(t, "put", s.at.mongodb, "videos", clip(t))
-	original(t, "publish", s.broker, "video", video, "-", p.email)
+func theOriginalsUpload(t *testing.T, s *testsuite.Services) {
+	p := s.Someone(t)
+	video := original(t, "put", s.At.MongoDB, "videos", testsuite.Clip(t))
+	original(t, "publish", s.Broker, "video", video, "-", p.Email)
 
-	mail := p.mailed(t, 1)[0]
-	j := p.reaches(t, video, "done")
-	fid := orEmpty(j.MP3)
+	mail := p.Mailed(t, 1)[0]
+	j := p.Reaches(t, video, "done")
+	fid := testsuite.OrEmpty(j.MP3)
 	if want := "mp3 file_id: " + fid + " is now ready!\n"; mail.Subject != "MP3 Download" || !strings.HasPrefix(mail.Body, want) {
 		t.Errorf("the mail: %+v, want %q", mail, want)
 	}
-	lasts(t, p.download(t, fid), testmedia.Duration(t, clip(t)))
+	testsuite.Lasts(t, p.Download(t, fid), testmedia.Duration(t, testsuite.Clip(t)))
 }
 
-func theOriginalsMP3Message(t *testing.T, s *services) {
-	p := s.someone(t)
+func theOriginalsMP3Message(t *testing.T, s *testsuite.Services) {
+	p := s.Someone(t)
 	file := testmedia.Clip(t, testmedia.Spec{Ext: "mp3"})
-	video := original(t, "put", s.at.mongodb, "videos", clip(t))
-	fid := original(t, "put", s.at.mongodb, "mp3s", file)
-	original(t, "publish", s.broker, "mp3", video, fid, p.email)
+	video := original(t, "put", s.At.MongoDB, "videos", testsuite.Clip(t))
+	fid := original(t, "put", s.At.MongoDB, "mp3s", file)
+	original(t, "publish", s.Broker, "mp3", video, fid, p.Email)
 
-	mail := p.mailed(t, 1)[0]
-	if want := "mp3 file_id: " + fid + " is now ready!\n" + baseURL + "/download?fid=" + fid + "\n"; mail.Body != want {
+	mail := p.Mailed(t, 1)[0]
+	if want := "mp3 file_id: " + fid + " is now ready!\n" + testsuite.BaseURL + "/download?fid=" + fid + "\n"; mail.Body != want {
 		t.Errorf("the mail: %q, want %q", mail.Body, want)
 	}
-	if got := read(t, p.download(t, fid)); got != read(t, file) {
+	if got := testsuite.Read(t, p.Download(t, fid)); got != testsuite.Read(t, file) {
 		t.Errorf("the download has %d bytes and is not what PyMongo stored", len(got))
 	}
 }
 
-func thePoison(t *testing.T, s *services) {
+func thePoison(t *testing.T, s *testsuite.Services) {
 	for _, tt := range []struct{ queue, body, reason string }{
 		{"video", "no JSON", "not a JSON object"},
 		{"video", `{"video_fid": "x", "mp3_fid": null, "username": "sid@gmail.com"}`, "video_fid"},
@@ -114,19 +116,19 @@ func thePoison(t *testing.T, s *services) {
 		{"mp3", `{"video_fid": "` + unknown + `", "mp3_fid": 1, "username": "sid@gmail.com"}`, "mp3_fid"},
 		{"mp3", `{"video_fid": "` + unknown + `", "mp3_fid": "` + unknown + `", "username": "sid@gmail.com"}`, "unknown mp3_fid"},
 	} {
-		original(t, "raw", s.broker, tt.queue, tt.body)
-		m := taken(t, s.broker, tt.queue+".dead")
+		original(t, "raw", s.Broker, tt.queue, tt.body)
+		m := taken(t, s.Broker, tt.queue+".dead")
 		if m.Body != tt.body || m.Mode != 2 || !strings.Contains(m.Headers["x-reason"], tt.reason) {
 			t.Errorf("%s in %s was buried as %+v, want the reason %q", tt.body, tt.queue, m, tt.reason)
 		}
 	}
-	p := s.someone(t) // everybody is alive
-	p.upload(t, clip(t), "vid_1.mp4")
-	p.mailed(t, 1)
+	p := s.Someone(t) // everybody is alive
+	p.Upload(t, testsuite.Clip(t), "vid_1.mp4")
+	p.Mailed(t, 1)
 }
 
-func theQueues(t *testing.T, s *services) {
-	list := s.ctl(t, "list_queues", "--no-table-headers", "name", "type", "durable")
+func theQueues(t *testing.T, s *testsuite.Services) {
+	list := s.Ctl(t, "list_queues", "--no-table-headers", "name", "type", "durable")
 	got := strings.Split(strings.TrimSpace(list), "\n")
 	slices.Sort(got)
 	want := []string{"mp3\tquorum\ttrue", "mp3.dead\tquorum\ttrue", "video\tquorum\ttrue", "video.dead\tquorum\ttrue"}
@@ -135,7 +137,7 @@ func theQueues(t *testing.T, s *services) {
 	}
 }
 
-func theAdministrator(t *testing.T, s *services) {
+func theAdministrator(t *testing.T, s *testsuite.Services) {
 	db := testserver.MySQL(t)
 	script, err := testserver.InitSQL()
 	if err != nil {
@@ -144,33 +146,33 @@ func theAdministrator(t *testing.T, s *services) {
 	if out, err := db.SQL(script); err != nil {
 		t.Fatalf("init.sql: %v: %s", err, out)
 	}
-	s.sid(t).login(t)
+	sid(t, s.Suite).Login(t)
 
-	p := &person{suite: s.suite, email: newAddress(), password: password}
-	if got := s.admin(t, password, "user", "add", p.email); got != "added "+p.email+"\n" {
+	p := &testsuite.Person{Suite: s.Suite, Email: testsuite.NewAddress(), Password: testsuite.Password}
+	if got := admin(t, s, testsuite.Password, "user", "add", p.Email); got != "added "+p.Email+"\n" {
 		t.Errorf("auth user add printed %q", got)
 	}
-	p.login(t)
+	p.Login(t)
 	// The original's own query.
-	row, err := db.SQL("SELECT email, password FROM auth.user WHERE email='" + p.email + "'")
-	if email, hash, _ := strings.Cut(strings.TrimSpace(row), "\t"); err != nil || email != p.email || !strings.HasPrefix(hash, "$argon2id$") {
+	row, err := db.SQL("SELECT email, password FROM auth.user WHERE email='" + p.Email + "'")
+	if email, hash, _ := strings.Cut(strings.TrimSpace(row), "\t"); err != nil || email != p.Email || !strings.HasPrefix(hash, "$argon2id$") {
 		t.Errorf("the row: %q, %v", row, err)
 	}
-	p.password = "another " + password
-	s.admin(t, p.password, "user", "passwd", p.email)
-	p.login(t)
-	if got := s.admin(t, "", "user", "list"); !strings.Contains(got, p.email) || strings.Contains(got, "$argon2") {
+	p.Password = "another " + testsuite.Password
+	admin(t, s, p.Password, "user", "passwd", p.Email)
+	p.Login(t)
+	if got := admin(t, s, "", "user", "list"); !strings.Contains(got, p.Email) || strings.Contains(got, "$argon2") {
 		t.Errorf("auth user list printed:\n%s", got)
 	}
-	s.admin(t, "", "user", "delete", p.email)
-	send(t, request{base: p.URL, method: "POST", path: "/login", auth: basic(p.email, p.password)}).is(t, 401, "invalid credentials")
+	admin(t, s, "", "user", "delete", p.Email)
+	testsuite.Send(t, testsuite.Request{Base: p.URL, Method: "POST", Path: "/login", Auth: testsuite.Basic(p.Email, p.Password)}).Is(t, 401, "invalid credentials")
 }
 
 // admin runs a sub-command of auth with a password on its standard input.
-func (s *services) admin(t *testing.T, in string, args ...string) string {
+func admin(t *testing.T, s *testsuite.Services, in string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(program(t, "auth"), args...)
-	cmd.Stdin, cmd.Env = strings.NewReader(in), append(s.database(), quickEnd)
+	cmd := exec.Command(testsuite.Release.Path(t, "auth"), args...)
+	cmd.Stdin, cmd.Env = strings.NewReader(in), append(s.Database(), testsuite.QuickEnd)
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	out, err := cmd.Output()

@@ -6,14 +6,16 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"mp3converter/internal/testsuite"
 )
 
 // said runs a program that is to end by itself and returns what it wrote and its exit status.
 func said(t *testing.T, name string, env []string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	var out, complaints bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), program(t, name), args...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = append([]string{quickEnd}, env...), &out, &complaints
+	cmd := exec.CommandContext(t.Context(), testsuite.Release.Path(t, name), args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = append([]string{testsuite.QuickEnd}, env...), &out, &complaints
 	if err := cmd.Run(); cmd.ProcessState == nil {
 		t.Fatal(err)
 	}

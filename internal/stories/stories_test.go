@@ -3,10 +3,12 @@ package stories
 import (
 	"strings"
 	"testing"
+
+	"mp3converter/internal/testsuite"
 )
 
 // told are the stories of both suites. Each has its own users, so all of a suite are told at once.
-var told = map[string]func(t *testing.T, s *suite){
+var told = map[string]func(t *testing.T, s *testsuite.Suite){
 	"a video becomes an MP3 that a mail leads to":                  theMainJob,
 	"the contract's three commands work as users type them":        theCommands,
 	"a refused video is not even sent":                             theRefusedVideo,
@@ -32,24 +34,24 @@ var told = map[string]func(t *testing.T, s *suite){
 
 func TestStoriesOfFourServices(t *testing.T) {
 	t.Parallel()
-	s := fourServices(t)
-	t.Cleanup(func() { quiet(t, s.auth, s.gateway, s.converter, s.notification) })
-	tell(t, told, s.suite)
+	s := testsuite.FourServices(t)
+	t.Cleanup(func() { quiet(t, s.Auth, s.Gateway, s.Converter, s.Notification) })
+	tell(t, told, s.Suite)
 	tell(t, toldOfServers, s)
 }
 
 func TestStoriesOfOneProgram(t *testing.T) {
 	t.Parallel()
-	s := oneProgram(t)
-	t.Cleanup(func() { quiet(t, s.process) })
-	tell(t, told, s.suite)
+	s := testsuite.OneProgram(t)
+	t.Cleanup(func() { quiet(t, s.Process) })
+	tell(t, told, s.Suite)
 }
 
 // quiet fails the test if a program has had any trouble: the stories make none that is the system's.
-func quiet(t *testing.T, all ...*process) {
+func quiet(t *testing.T, all ...*testsuite.Process) {
 	for _, p := range all {
-		if troubles := p.troubles(); len(troubles) > 0 {
-			t.Errorf("%s has said:\n%s", p.name, strings.Join(troubles, ""))
+		if troubles := p.Troubles(); len(troubles) > 0 {
+			t.Errorf("%s has said:\n%s", p.Name, strings.Join(troubles, ""))
 		}
 	}
 }

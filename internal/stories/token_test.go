@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mp3converter/internal/testsuite"
 )
 
 // sign makes a token as PyJWT does: the JSON, as it is, signed with HS256.
@@ -28,13 +30,13 @@ func claims(email string, admin bool, life time.Duration) string {
 	return fmt.Sprintf(`{"username": "%s", "exp": %d, "iat": %d, "admin": %v}`, email, now.Add(life).Unix(), now.Unix(), admin)
 }
 
-func theToken(t *testing.T, s *suite) {
-	p := s.someone(t)
+func theToken(t *testing.T, s *testsuite.Suite) {
+	p := s.Someone(t)
 	before := time.Now().Unix()
-	p.login(t)
-	parts := strings.Split(p.token, ".")
+	p.Login(t)
+	parts := strings.Split(p.Token, ".")
 	if len(parts) != 3 {
-		t.Fatalf("the token %q has %d parts", p.token, len(parts))
+		t.Fatalf("the token %q has %d parts", p.Token, len(parts))
 	}
 	head, payload := decoded(t, parts[0]), decoded(t, parts[1])
 	if head != hs256 {
@@ -48,11 +50,11 @@ func theToken(t *testing.T, s *suite) {
 	if now := time.Now().Unix(); int64(iat) < before || int64(iat) > now {
 		t.Errorf("iat = %v, want now, %d to %d", c["iat"], before, now)
 	}
-	if c["exp"] != iat+86400 || c["username"] != p.email || c["admin"] != true || len(c) != 4 {
+	if c["exp"] != iat+86400 || c["username"] != p.Email || c["admin"] != true || len(c) != 4 {
 		t.Errorf("claims = %s", payload)
 	}
-	if want := sign(s.Secret, head, payload); p.token != want {
-		t.Errorf("the token %s is not signed with the secret: want %s", p.token, want)
+	if want := sign(s.Secret, head, payload); p.Token != want {
+		t.Errorf("the token %s is not signed with the secret: want %s", p.Token, want)
 	}
 }
 
@@ -65,47 +67,47 @@ func decoded(t *testing.T, part string) string {
 	return string(text)
 }
 
-func loginRows(t *testing.T, s *suite)        { logins(t, s, s.Auth) }
-func gatewayLoginRows(t *testing.T, s *suite) { logins(t, s, s.URL) }
+func loginRows(t *testing.T, s *testsuite.Suite)        { logins(t, s, s.AuthURL) }
+func gatewayLoginRows(t *testing.T, s *testsuite.Suite) { logins(t, s, s.URL) }
 
-func logins(t *testing.T, s *suite, base string) {
-	p := s.someone(t)
+func logins(t *testing.T, s *testsuite.Suite, base string) {
+	p := s.Someone(t)
 	for name, tt := range map[string]struct{ auth, body string }{
 		"no Authorization":     {"", "missing credentials"},
-		"an unknown e-mail":    {basic("nobody@example.com", p.password), "invalid credentials"},
-		"a wrong password":     {basic(p.email, p.password+"."), "invalid credentials"},
-		"no password":          {basic(p.email, ""), "invalid credentials"},
-		"an address in caps":   {basic(strings.ToUpper(p.email), p.password), "invalid credentials"},
-		"the hash":             {basic(p.email, hashed()), "invalid credentials"},
-		"another scheme":       {"Bearer " + p.token, "invalid credentials"},
+		"an unknown e-mail":    {testsuite.Basic("nobody@example.com", p.Password), "invalid credentials"},
+		"a wrong password":     {testsuite.Basic(p.Email, p.Password+"."), "invalid credentials"},
+		"no password":          {testsuite.Basic(p.Email, ""), "invalid credentials"},
+		"an address in caps":   {testsuite.Basic(strings.ToUpper(p.Email), p.Password), "invalid credentials"},
+		"the hash":             {testsuite.Basic(p.Email, testsuite.Hashed()), "invalid credentials"},
+		"another scheme":       {"Bearer " + p.Token, "invalid credentials"},
 		"no base64":            {"Basic %%%", "invalid credentials"},
-		"base64 of no colon":   {"Basic " + base64.StdEncoding.EncodeToString([]byte(p.email)), "invalid credentials"},
+		"base64 of no colon":   {"Basic " + base64.StdEncoding.EncodeToString([]byte(p.Email)), "invalid credentials"},
 		"a scheme and no more": {"Basic", "invalid credentials"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := send(t, request{base: base, method: http.MethodPost, path: "/login", auth: tt.auth})
-			a.is(t, http.StatusUnauthorized, tt.body)
+			a := testsuite.Send(t, testsuite.Request{Base: base, Method: http.MethodPost, Path: "/login", Auth: tt.auth})
+			a.Is(t, http.StatusUnauthorized, tt.body)
 			plain(t, a)
 		})
 	}
-	a := send(t, request{base: base, method: http.MethodPost, path: "/login", auth: basic(p.email, p.password)})
-	if a.status != http.StatusOK || strings.Count(a.body, ".") != 2 || strings.TrimSpace(a.body) != a.body {
-		t.Errorf("login = %d %q, want the bare token", a.status, a.body)
+	a := testsuite.Send(t, testsuite.Request{Base: base, Method: http.MethodPost, Path: "/login", Auth: testsuite.Basic(p.Email, p.Password)})
+	if a.Status != http.StatusOK || strings.Count(a.Body, ".") != 2 || strings.TrimSpace(a.Body) != a.Body {
+		t.Errorf("login = %d %q, want the bare token", a.Status, a.Body)
 	}
 	plain(t, a)
 }
 
 // plain fails the test unless the answer says that it is text.
-func plain(t *testing.T, a answer) {
+func plain(t *testing.T, a testsuite.Answer) {
 	t.Helper()
-	if got := a.header.Get("Content-Type"); got != "text/plain; charset=utf-8" {
+	if got := a.Header.Get("Content-Type"); got != "text/plain; charset=utf-8" {
 		t.Errorf("Content-Type = %q", got)
 	}
 }
 
-func validateRows(t *testing.T, s *suite) {
-	p := s.someone(t)
-	good := claims(p.email, true, time.Hour)
+func validateRows(t *testing.T, s *testsuite.Suite) {
+	p := s.Someone(t)
+	good := claims(p.Email, true, time.Hour)
 	for name, tt := range map[string]struct {
 		header http.Header
 		status int
@@ -114,26 +116,26 @@ func validateRows(t *testing.T, s *suite) {
 		"no header":       {nil, 401, "missing credentials"},
 		"an empty header": {http.Header{"Authorization": {""}}, 401, "missing credentials"},
 		"no space":        {bearer("", "Bearer"), 403, "not authorized"},
-		"no scheme":       {bearer("", p.token), 403, "not authorized"},
-		"another scheme":  {bearer("Basic", p.token), 403, "not authorized"},
+		"no scheme":       {bearer("", p.Token), 403, "not authorized"},
+		"another scheme":  {bearer("Basic", p.Token), 403, "not authorized"},
 		"no token":        {bearer("Bearer", "bad"), 403, "not authorized"},
-		"expired":         {bearer("Bearer", sign(s.Secret, hs256, claims(p.email, true, -time.Second))), 403, "not authorized"},
+		"expired":         {bearer("Bearer", sign(s.Secret, hs256, claims(p.Email, true, -time.Second))), 403, "not authorized"},
 		"another's key":   {bearer("Bearer", sign(strings.Repeat("x", 32), hs256, good)), 403, "not authorized"},
-		"no exp":          {bearer("Bearer", sign(s.Secret, hs256, `{"username":"`+p.email+`","admin":true}`)), 403, "not authorized"},
+		"no exp":          {bearer("Bearer", sign(s.Secret, hs256, `{"username":"`+p.Email+`","admin":true}`)), 403, "not authorized"},
 		"alg none":        {bearer("Bearer", sign(s.Secret, `{"alg":"none","typ":"JWT"}`, good)), 403, "not authorized"},
 		"alg HS512":       {bearer("Bearer", sign(s.Secret, `{"alg":"HS512","typ":"JWT"}`, good)), 403, "not authorized"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := send(t, request{base: s.Auth, method: http.MethodPost, path: "/validate", header: tt.header})
-			a.is(t, tt.status, tt.body)
+			a := testsuite.Send(t, testsuite.Request{Base: s.AuthURL, Method: http.MethodPost, Path: "/validate", Header: tt.header})
+			a.Is(t, tt.status, tt.body)
 			plain(t, a)
 		})
 	}
 	now := time.Now().Unix()
-	original := sign(s.Secret, `{"typ":"JWT","alg":"HS256"}`, fmt.Sprintf(`{"username":"%s","exp":%d,"iat":%d,"admin":true}`, p.email, now+60, now))
-	a := send(t, request{base: s.Auth, method: http.MethodPost, path: "/validate", auth: "Bearer " + original})
-	a.is(t, http.StatusOK, fmt.Sprintf(`{"admin":true,"exp":%d,"iat":%d,"username":"%s"}`, now+60, now, p.email))
-	if got := a.header.Get("Content-Type"); got != "application/json" {
+	original := sign(s.Secret, `{"typ":"JWT","alg":"HS256"}`, fmt.Sprintf(`{"username":"%s","exp":%d,"iat":%d,"admin":true}`, p.Email, now+60, now))
+	a := testsuite.Send(t, testsuite.Request{Base: s.AuthURL, Method: http.MethodPost, Path: "/validate", Auth: "Bearer " + original})
+	a.Is(t, http.StatusOK, fmt.Sprintf(`{"admin":true,"exp":%d,"iat":%d,"username":"%s"}`, now+60, now, p.Email))
+	if got := a.Header.Get("Content-Type"); got != "application/json" {
 		t.Errorf("Content-Type = %q", got)
 	}
 }

@@ -1,4 +1,4 @@
-package stories
+package testsuite
 
 import (
 	"fmt"
@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// door is the only way to a server for those who are given its address. While it is shut nobody listens there, as if the
+// Door is the only way to a server for those who are given its address. While it is shut nobody listens there, as if the
 // server were down; when it is shut, whoever is inside is thrown out.
-type door struct {
+type Door struct {
 	Addr string
 	to   string
 
@@ -21,16 +21,16 @@ type door struct {
 	running  sync.WaitGroup
 }
 
-// newDoor returns a door that is shut.
-func newDoor(t *testing.T, to string) *door {
+// NewDoor returns a door that is shut.
+func NewDoor(t *testing.T, to string) *Door {
 	t.Helper()
-	d := &door{Addr: quietAddr(t), to: to}
-	t.Cleanup(d.shut)
+	d := &Door{Addr: QuietAddr(t), to: to}
+	t.Cleanup(d.Shut)
 	return d
 }
 
-// quietAddr returns an address that nobody listens on, nor will: the kernel hands out higher ports.
-func quietAddr(t *testing.T) string {
+// QuietAddr returns an address that nobody listens on, nor will: the kernel hands out higher ports.
+func QuietAddr(t *testing.T) string {
 	t.Helper()
 	for range 100 {
 		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.N(20_000))
@@ -43,7 +43,7 @@ func quietAddr(t *testing.T) string {
 	return ""
 }
 
-func (d *door) open(t *testing.T) {
+func (d *Door) Open(t *testing.T) {
 	t.Helper()
 	listener, err := net.Listen("tcp", d.Addr)
 	if err != nil {
@@ -61,7 +61,7 @@ func (d *door) open(t *testing.T) {
 	})
 }
 
-func (d *door) shut() {
+func (d *Door) Shut() {
 	if d.listener == nil {
 		return
 	}
@@ -76,7 +76,7 @@ func (d *door) shut() {
 	d.listener = nil
 }
 
-func (d *door) serve(guest net.Conn) {
+func (d *Door) serve(guest net.Conn) {
 	defer guest.Close()
 	host, err := net.Dial("tcp", d.to)
 	if err != nil {
@@ -101,7 +101,7 @@ func carry(to, from net.Conn) {
 }
 
 // enter notes the connections, unless the door has been shut meanwhile.
-func (d *door) enter(conns ...net.Conn) bool {
+func (d *Door) enter(conns ...net.Conn) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.inside == nil {
@@ -113,7 +113,7 @@ func (d *door) enter(conns ...net.Conn) bool {
 	return true
 }
 
-func (d *door) leave(conns ...net.Conn) {
+func (d *Door) leave(conns ...net.Conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, c := range conns {

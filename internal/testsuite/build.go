@@ -1,0 +1,52 @@
+package testsuite
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Programs are all commands, built once per test process, with the race detector in them.
+type Programs struct {
+	tags string
+
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// The builds that tests run.
+var (
+	Release        = &Programs{}                   // what is delivered
+	WithFailpoints = &Programs{tags: "failpoints"} // the same with package failpoint awake in them
+)
+
+// Build builds the programs, unless they are.
+func (p *Programs) Build() error {
+	p.once.Do(func() {
+		if p.dir, p.err = os.MkdirTemp("", "mp3c-programs-"); p.err != nil {
+			return
+		}
+		args := []string{"build", "-race", "-tags", p.tags, "-o", p.dir + string(filepath.Separator), "mp3converter/cmd/..."}
+		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+			p.err = fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, out)
+		}
+	})
+	return p.err
+}
+
+// Remove removes what was built.
+func (p *Programs) Remove() { os.RemoveAll(p.dir) }
+
+// Path returns where a command is.
+func (p *Programs) Path(tb testing.TB, name string) string {
+	tb.Helper()
+	if err := p.Build(); err != nil {
+		tb.Fatal(err)
+	}
+	return filepath.Join(p.dir, name)
+}

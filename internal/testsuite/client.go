@@ -1,0 +1,150 @@
+package testsuite
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"sync"
+	"testing"
+)
+
+// Request is sent as it is: no header but what is said here and what net/http must add.
+type Request struct {
+	Base   string // http://host:port
+	Method string // default GET
+	Path   string // with its query
+	Auth   string // the Authorization header; empty sends none
+	Header http.Header
+	Body   io.Reader
+}
+
+// Answer is what came back, whole.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+var client = &http.Client{
+	Timeout:       patience,
+	Transport:     &http.Transport{MaxIdleConnsPerHost: 10, DisableCompression: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+func Send(t testing.TB, r Request) Answer {
+	t.Helper()
+	a, err := r.try()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (r Request) try() (Answer, error) {
+	req, err := http.NewRequest(r.Method, r.Base+r.Path, r.Body)
+	if err != nil {
+		return Answer{}, err
+	}
+	if r.Header != nil {
+		req.Header = r.Header.Clone()
+	}
+	if r.Auth != "" {
+		req.Header.Set("Authorization", r.Auth)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return Answer{}, fmt.Errorf("%s %s: read the answer: %w", req.Method, req.URL.Path, err)
+	}
+	return Answer{resp.StatusCode, resp.Header, string(body)}, nil
+}
+
+// AtOnce sends all requests at the same time and returns the answers in their order.
+func AtOnce(t testing.TB, requests ...Request) []Answer {
+	t.Helper()
+	answers, failures := make([]Answer, len(requests)), make([]error, len(requests))
+	var running sync.WaitGroup
+	for i, r := range requests {
+		running.Go(func() { answers[i], failures[i] = r.try() })
+	}
+	running.Wait()
+	if err := errors.Join(failures...); err != nil {
+		t.Fatal(err)
+	}
+	return answers
+}
+
+// Is fails the test unless the answer has exactly that status and body.
+func (a Answer) Is(t testing.TB, status int, body string) {
+	t.Helper()
+	if a.Status != status || a.Body != body {
+		t.Errorf("answer = %d %.300q, want %d %q", a.Status, a.Body, status, body)
+	}
+}
+
+// Into decodes a JSON body.
+func (a Answer) Into(t testing.TB, v any) {
+	t.Helper()
+	if got := a.Header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("Content-Type = %q, want application/json", got)
+	}
+	if err := json.Unmarshal([]byte(a.Body), v); err != nil {
+		t.Fatalf("answer %d %q: %v", a.Status, a.Body, err)
+	}
+}
+
+func Basic(user, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+}
+
+// Part is a file of a form, or, with a field's name only, a value.
+type Part struct {
+	Field, File string
+	Data        []byte
+}
+
+// FilePart is a part with all that it has. Without a file name it is a value.
+func FilePart(field, file string, data []byte) Part { return Part{field, file, data} }
+
+// Form returns a multipart body and the header that goes with it.
+func Form(t testing.TB, parts ...Part) (io.Reader, http.Header) {
+	t.Helper()
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	for _, p := range parts {
+		to, err := w.CreateFormField(p.Field)
+		if p.File != "" {
+			to, err = w.CreateFormFile(p.Field, p.File)
+		}
+		if err == nil {
+			_, err = to.Write(p.Data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return &body, http.Header{"Content-Type": {w.FormDataContentType()}}
+}
+
+// AreAway fails the test unless each request is answered with 503, and when to come again.
+func AreAway(t *testing.T, requests ...Request) {
+	t.Helper()
+	for _, a := range AtOnce(t, requests...) {
+		a.Is(t, 503, "service unavailable, try again later")
+		if a.Header.Get("Retry-After") == "" {
+			t.Errorf("no Retry-After: %v", a.Header)
+		}
+	}
+}

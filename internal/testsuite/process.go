@@ -1,0 +1,156 @@
+package testsuite
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mp3converter/internal/testserver"
+)
+
+// Process is one of our programs, running. It ends with the test, by SIGTERM, and must end well.
+type Process struct {
+	Name string
+	cmd  *exec.Cmd
+	file string // what it writes
+	done chan struct{}
+	err  error // how it ended; valid once done is closed
+}
+
+// Start runs a program in an environment of nothing but PATH and env, and returns once it obeys signals.
+func Start(t *testing.T, path string, env []string) *Process {
+	t.Helper()
+	name := filepath.Base(path)
+	p := &Process{Name: name, done: make(chan struct{}), file: filepath.Join(t.TempDir(), name+".log")}
+	file, err := os.Create(p.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	p.cmd = exec.Command(path)
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), QuickEnd}, env...)
+	p.cmd.Stdout, p.cmd.Stderr = file, file
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // Pdeathsig fires when the starting thread ends
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			p.err = p.cmd.Wait()
+		}
+		close(p.done)
+	}()
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.tidy(t) })
+	p.Serving(t, "ops")
+	return p
+}
+
+// Again runs the program that has ended once more, in the same environment.
+func (p *Process) Again(t *testing.T) *Process {
+	t.Helper()
+	return Start(t, p.cmd.Path, p.cmd.Env[2:])
+}
+
+// QuickEnd keeps the race detector from sleeping for a second before a program's end.
+const QuickEnd = "GORACE=atexit_sleep_ms=0"
+
+// tidy ends what still runs, looks for what no program may ever write, and shows the log of a failed test.
+func (p *Process) tidy(t *testing.T) {
+	defer p.Kill()
+	if !p.ended() {
+		p.Stop(t)
+	}
+	log := p.output()
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, "DATA RACE") || strings.HasPrefix(line, "panic:") || strings.Contains(line, `"stack":`) {
+			t.Errorf("%s: %s", p.Name, line)
+		}
+	}
+	for _, secret := range []string{JWTSecret, MailPassword, Password, testserver.MySQLPassword, "guest:guest", "eyJ"} { // the last begins every token
+		if strings.Contains(log, secret) {
+			t.Errorf("%s has written %q", p.Name, secret)
+		}
+	}
+	if t.Failed() {
+		const most = 32 << 10
+		t.Logf("%s wrote:\n%s", p.Name, log[max(0, len(log)-most):])
+	}
+}
+
+// Troubles returns the lines of the log that no program writes while nothing is wrong.
+func (p *Process) Troubles() (lines []string) {
+	for line := range strings.Lines(p.output()) {
+		for _, trouble := range []string{`"level":"ERROR"`, `"result":"postponed"`, `"result":"crashed"`, `"result":"later"`, `"result":"lost"`} {
+			if strings.Contains(line, trouble) {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines
+}
+
+// Stop ends the program as an orchestrator does: it must leave by itself, with status 0.
+func (p *Process) Stop(t *testing.T) {
+	t.Helper()
+	p.signal(syscall.SIGTERM)
+	Eventually(t, p.Name+" ends after SIGTERM", p.ended)
+	if p.err != nil {
+		t.Errorf("%s ended with %v after SIGTERM, want status 0", p.Name, p.err)
+	}
+}
+
+// Kill ends the program as kill -9 does.
+func (p *Process) Kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.done
+}
+
+func (p *Process) signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
+
+func (p *Process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *Process) output() string {
+	text, _ := os.ReadFile(p.file)
+	return string(text)
+}
+
+// Serving returns host:port of one of the program's servers, as its log says.
+func (p *Process) Serving(t *testing.T, server string) string {
+	t.Helper()
+	return Awaited(t, p.Name+" serves "+server, func() (string, bool) {
+		if p.ended() {
+			t.Fatalf("%s ended: %v", p.Name, p.err)
+		}
+		var line struct{ Msg, Server, Addr string }
+		for lines := bufio.NewScanner(strings.NewReader(p.output())); lines.Scan(); {
+			if json.NewDecoder(bytes.NewReader(lines.Bytes())).Decode(&line) == nil && line.Msg == "serving" && line.Server == server {
+				return line.Addr, true
+			}
+		}
+		return "", false
+	})
+}
+
+// Ready returns what the program's /readyz answers.
+func (p *Process) Ready(t *testing.T) Answer {
+	t.Helper()
+	return Send(t, Request{Base: "http://" + p.Serving(t, "ops"), Path: "/readyz"})
+}
