@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 )
 
@@ -49,6 +50,9 @@ func (a *attempt) run(ctx context.Context) (made, error) {
 }
 
 func (a *attempt) work(ctx context.Context, progress func(int)) (made, error) {
+	if err := failpoint.At(failpoint.ConversionClaimed); err != nil {
+		return made{}, err
+	}
 	in, err := a.spool(ctx)
 	if err != nil {
 		return made{}, err
@@ -62,6 +66,9 @@ func (a *attempt) work(ctx context.Context, progress func(int)) (made, error) {
 	duration, err := a.cfg.Convert(ctx, in, out, a.job.Name, a.job.Profile, progress)
 	if err != nil {
 		return made{}, fmt.Errorf("convert: %w", err)
+	}
+	if err := failpoint.At(failpoint.VideoEncoded); err != nil {
+		return made{}, err
 	}
 	mp3, err := a.store(ctx, out)
 	return made{mp3, duration}, err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 	"mp3converter/internal/persist"
 )
@@ -73,6 +74,9 @@ func New(cfg Config) *Service {
 // should be, or the ledger holds when it is to be looked at again. job.ErrPoison in the chain says that no job can come
 // of the message, and after any other error it should come again, at once if ctx is over.
 func (s *Service) Handle(ctx context.Context, m job.Message) error {
+	if err := failpoint.At(failpoint.ConversionRung); err != nil {
+		return err
+	}
 	a, err := s.claim(ctx, m)
 	switch {
 	case persist.StepAside(err):

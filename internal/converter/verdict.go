@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 	"mp3converter/internal/persist"
 )
@@ -41,6 +42,9 @@ func (a *attempt) commit(ctx context.Context, m made) error {
 	j, err := a.note(ctx, func(j *job.Job) error {
 		return j.Commit(time.Now(), a.cfg.Rules, a.job.Attempt, m.mp3, m.duration)
 	})
+	if err == nil {
+		err = failpoint.At(failpoint.MP3Committed)
+	}
 	switch {
 	case persist.MovedOn(err) && j.MP3 == a.mp3: // by our own commit, whose answer was lost
 	case persist.MovedOn(err):

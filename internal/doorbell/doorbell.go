@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"time"
 
+	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 )
 
@@ -33,6 +34,9 @@ func (d Doorbell) Ring(ctx context.Context, j job.Job) error {
 	}
 	if err := d.Publish(ctx, to, j.Message()); err != nil {
 		return fmt.Errorf("ring %s for %s: %w", to, j.ID, err)
+	}
+	if err := failpoint.At(failpoint.Confirmed); err != nil {
+		return err
 	}
 	_, err := d.Ledger.Update(ctx, j.ID, func(now *job.Job) error {
 		return now.Rung(time.Now(), d.Rules, j.State)

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 )
 
@@ -38,6 +39,9 @@ func (p *process) run(ctx context.Context) error {
 	cmd := p.runner.command(watched, p.args, p.in, p.out)
 	cmd.Stdout, cmd.Stderr = p.progress, p.findings
 	start, done := time.Now(), p.runner.start(cmd)
+	if err := failpoint.At(failpoint.FFmpegRunning); err != nil {
+		kill(err)
+	}
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"time"
 
+	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 )
 
@@ -34,7 +35,7 @@ func (s *Service) commit(ctx context.Context, key string, profile job.Profile, v
 func (s *Service) arrive(ctx context.Context, key string, profile job.Profile, video job.File) (job.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	return s.cfg.Ledger.Update(ctx, video.ID, func(j *job.Job) error {
+	j, err := s.cfg.Ledger.Update(ctx, video.ID, func(j *job.Job) error {
 		if j.Visible() {
 			return errCommitted
 		}
@@ -44,6 +45,10 @@ func (s *Service) arrive(ctx context.Context, key string, profile job.Profile, v
 		j.Profile = profile
 		return j.Arrived(time.Now(), s.cfg.Rules, video)
 	})
+	if err == nil {
+		err = failpoint.At(failpoint.JobCommitted)
+	}
+	return j, err
 }
 
 // settle ends the doubt that a commit has left by failing with cause: either it did happen, or it is made impossible, for

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 	"mp3converter/internal/web"
 )
@@ -28,6 +29,9 @@ type order struct {
 // upload makes a job of a form with one file. Whatever can be refused is refused before the first byte of the body is
 // read: a client that expects 100-continue then never sends it.
 func (s *Service) upload(w http.ResponseWriter, r *http.Request, owner string) error {
+	if err := failpoint.At(failpoint.UploadAdmitted); err != nil {
+		return err
+	}
 	o, err := s.admit(r, owner)
 	if err != nil {
 		return err
@@ -54,6 +58,9 @@ func (s *Service) upload(w http.ResponseWriter, r *http.Request, owner string) e
 	s.received.Add(float64(j.VideoBytes))
 	web.Note(r.Context(), "job", j.ID, "video_bytes", j.VideoBytes)
 	s.ringSoon(r.Context(), j)
+	if failpoint.At(failpoint.UploadReply) != nil {
+		panic(http.ErrAbortHandler) // the answer is lost
+	}
 	return accepted(w, r, j)
 }
 

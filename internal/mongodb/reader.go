@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 
+	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 )
 
@@ -55,6 +56,9 @@ func (r *reader) advance() error {
 		r.stream = newStream(r.ctx, r.from, r.where, r.at/r.where.chunkSize)
 	}
 	data, err := r.stream.next()
+	if err == nil {
+		err = failpoint.At(failpoint.ChunkRead)
+	}
 	if err == nil {
 		r.rest = data[r.at%r.where.chunkSize:]
 	}

@@ -14,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"golang.org/x/sync/errgroup"
 
+	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 )
 
@@ -169,7 +170,7 @@ func (u *upload) insert(ctx context.Context, batch []chunkDoc) error {
 	if err != nil {
 		return fmt.Errorf("insert chunks from %d on: %w", batch[0].N, known(err))
 	}
-	return nil
+	return failpoint.At(failpoint.ChunksStored)
 }
 
 func (u *upload) recycle(batch []chunkDoc) {
@@ -183,6 +184,9 @@ func (u *upload) describe(ctx context.Context, f job.File) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if err := failpoint.At(failpoint.FileWhole); err != nil {
+		return err
+	}
 	ctx, cancel := u.to.client.bound(context.WithoutCancel(ctx)) // as in insert
 	defer cancel()
 	_, err := u.to.files.InsertOne(ctx, filesDoc{
@@ -190,6 +194,9 @@ func (u *upload) describe(ctx context.Context, f job.File) error {
 		Metadata: metadata{Job: f.Job, Owner: f.Owner, Type: f.Type, SHA256: f.SHA256, First: u.first},
 	})
 	u.described = !mongo.IsDuplicateKeyError(err)
+	if err == nil {
+		err = failpoint.At(failpoint.FileStored)
+	}
 	return known(err)
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 	"mp3converter/internal/persist"
 )
@@ -34,6 +35,11 @@ var errLease = errors.New("the lease runs out")
 func (s *Service) deliver(ctx context.Context, j job.Job) error {
 	start := time.Now()
 	sendErr := s.send(ctx, j)
+	if sendErr == nil {
+		if err := failpoint.At(failpoint.MailTaken); err != nil {
+			return err
+		}
+	}
 	result, change := s.verdict(ctx, j.MailAttempt, sendErr)
 	noted, err := s.note(ctx, j.ID, change)
 	switch {
@@ -58,6 +64,9 @@ func (s *Service) deliver(ctx context.Context, j job.Job) error {
 func (s *Service) send(ctx context.Context, j job.Job) error {
 	ctx, cancel := context.WithDeadlineCause(ctx, j.LeaseUntil.Add(-s.cfg.Rules.Lease/leaseMargin), errLease)
 	defer cancel()
+	if err := failpoint.At(failpoint.MailClaimed); err != nil {
+		return err
+	}
 	return s.cfg.Send(ctx, s.letter(j))
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 	"mp3converter/internal/persist"
 )
@@ -72,6 +73,9 @@ func New(cfg Config) *Service {
 // Handle looks at the job that the message rings for and sends the mail it owes, if it owes one now. Nil settles the
 // message, job.ErrPoison in the chain says that no job can come of it, and after any other error it should come again.
 func (s *Service) Handle(ctx context.Context, m job.Message) error {
+	if err := failpoint.At(failpoint.MailRung); err != nil {
+		return err
+	}
 	j, err := s.claim(ctx, m)
 	switch {
 	case persist.StepAside(err):

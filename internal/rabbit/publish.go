@@ -9,6 +9,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"mp3converter/internal/failpoint"
 )
 
 var (
@@ -167,6 +169,9 @@ func (p *publisher) confirmed(ctx context.Context, key string, m amqp.Publishing
 	}
 	confirm, err := p.s.ch.PublishWithDeferredConfirm("", key, mandatory, immediate, m) // locks the channel itself
 	if err != nil {
+		return err
+	}
+	if err := failpoint.At(failpoint.Published); err != nil {
 		return err
 	}
 	select {

@@ -9,6 +9,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 )
 
@@ -36,6 +37,9 @@ func (c *consumer) process(d delivery, failures int) int {
 	}
 	switch v {
 	case settle:
+		if failpoint.At(failpoint.MessageHandled) != nil {
+			break // the broker was not told
+		}
 		c.dropped(d.Ack(one))
 		return 0
 	case postpone:

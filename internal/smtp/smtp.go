@@ -144,6 +144,7 @@ func (s *Sender) converse(ctx context.Context, msg *mail.Msg) error {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	conn = marked(conn, msg)
 
 	options, err := s.options(ctx, conn)
 	if err != nil {
