@@ -22,6 +22,7 @@ import (
 type Settings struct {
 	MongoDB         settings.Secret  `env:"MONGODB_URI,required,notEmpty" doc:"MongoDB's connection string; write a one-node replica set with directConnection=true"`
 	RabbitMQ        settings.Secret  `env:"RABBITMQ_URL,required,notEmpty" doc:"amqp:// or amqps:// with user, password and virtual host"`
+	MongoDBTimeout  settings.Seconds `env:"MONGODB_TIMEOUT_SECONDS" envDefault:"10" doc:"patience with one command of MongoDB; streams are made of many"`
 	VideoQueue      string           `env:"VIDEO_QUEUE" envDefault:"video" doc:"queue that rings for the converter"`
 	MP3Queue        string           `env:"MP3_QUEUE" envDefault:"mp3" doc:"queue that rings for notification"`
 	QueueType       string           `env:"QUEUE_TYPE" envDefault:"quorum" doc:"quorum or classic; must be what existing queues are"`
@@ -35,6 +36,9 @@ func (s Settings) Validate() error {
 	err := s.Rules.Validate()
 	if s.QueueType != "quorum" && s.QueueType != "classic" {
 		err = errors.Join(err, errors.New("QUEUE_TYPE: neither quorum nor classic"))
+	}
+	if s.MongoDBTimeout <= 0 {
+		err = errors.Join(err, errors.New("MONGODB_TIMEOUT_SECONDS: more than 0"))
 	}
 	if s.VideoQueue == s.MP3Queue {
 		err = errors.Join(err, errors.New("VIDEO_QUEUE and MP3_QUEUE: must differ"))
@@ -58,7 +62,7 @@ type Backend struct {
 // Open connects in the background: it waits for nobody. The service is ready when MongoDB is there; whether it needs the
 // broker too depends on whether it consumes.
 func Open(p *daemon.Process, s Settings) (*Backend, error) {
-	client, err := mongodb.Connect(string(s.MongoDB), p.Name)
+	client, err := mongodb.Connect(string(s.MongoDB), p.Name, mongodb.CommandTimeout(s.MongoDBTimeout.D()))
 	if err != nil {
 		return nil, fmt.Errorf("MONGODB_URI: %w", err)
 	}
