@@ -158,10 +158,19 @@ func (s *Sender) converse(ctx context.Context, msg *mail.Msg) error {
 	if err != nil {
 		return s.unwelcome(err)
 	}
-	err = s.refused(client.SendWithSMTPClient(server, msg))
-	_ = conn.SetDeadline(time.Now().Add(goodbye))
-	_ = client.CloseWithSMTPClient(server)
-	return err
+	err = client.SendWithSMTPClient(server, msg)
+	if !brokenOff(err) {
+		_ = conn.SetDeadline(time.Now().Add(goodbye))
+		_ = client.CloseWithSMTPClient(server)
+	}
+	return s.refused(err)
+}
+
+// brokenOff reports whether the letter ended in the middle. Then nothing more may be said: the library would put the dot
+// before its QUIT, and the server take the half for a letter.
+func brokenOff(err error) bool {
+	var failed *mail.SendError
+	return errors.As(err, &failed) && failed.Reason == mail.ErrWriteContent
 }
 
 // goodbye is how long QUIT may take. It is a courtesy: the letter's fate is settled.
