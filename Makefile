@@ -47,7 +47,7 @@ fuzz: ## fuzz each target for FUZZTIME (30s)
 	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
 	    echo "$$target in $$file"; go test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) "$$(dirname $$file)" || exit 1; done; done
 
-tools: $(TOOLS)/ferretdb $(TOOLS)/golangci-lint ## build the tests' tools into .tools/
+tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint ## build the tests' tools into .tools/
 
 .PHONY: deps
 deps:
@@ -55,6 +55,9 @@ deps:
 
 $(TOOLS)/ferretdb: internal/tools/ferretdb/go.sum internal/tools/ferretdb/main.go
 	cd internal/tools/ferretdb && go build -o $@ .
+
+$(TOOLS)/toxiproxy: internal/tools/toxiproxy/go.sum
+	cd internal/tools/toxiproxy && go build -o $@ github.com/Shopify/toxiproxy/v2/cmd/server
 
 $(TOOLS)/golangci-lint: internal/tools/lint/go.sum
 	cd internal/tools/lint && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
