@@ -38,14 +38,18 @@ var client = &http.Client{
 
 func Send(t testing.TB, r Request) Answer {
 	t.Helper()
-	a, err := r.try()
+	a, err := r.Try()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
-func (r Request) try() (Answer, error) {
+// Try sends the request. An error means that no whole answer came.
+func (r Request) Try() (Answer, error) { return r.TryBy(client) }
+
+// TryBy is Try by a client of the test's own.
+func (r Request) TryBy(client *http.Client) (Answer, error) {
 	req, err := http.NewRequest(r.Method, r.Base+r.Path, r.Body)
 	if err != nil {
 		return Answer{}, err
@@ -74,7 +78,7 @@ func AtOnce(t testing.TB, requests ...Request) []Answer {
 	answers, failures := make([]Answer, len(requests)), make([]error, len(requests))
 	var running sync.WaitGroup
 	for i, r := range requests {
-		running.Go(func() { answers[i], failures[i] = r.try() })
+		running.Go(func() { answers[i], failures[i] = r.Try() })
 	}
 	running.Wait()
 	if err := errors.Join(failures...); err != nil {

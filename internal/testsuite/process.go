@@ -68,7 +68,7 @@ const QuickEnd = "GORACE=atexit_sleep_ms=0"
 // tidy ends what still runs, looks for what no program may ever write, and shows the log of a failed test.
 func (p *Process) tidy(t *testing.T) {
 	defer p.Kill()
-	if !p.ended() {
+	if !p.Ended() {
 		p.Stop(t)
 	}
 	log := p.output()
@@ -104,7 +104,7 @@ func (p *Process) Troubles() (lines []string) {
 func (p *Process) Stop(t *testing.T) {
 	t.Helper()
 	p.signal(syscall.SIGTERM)
-	Eventually(t, p.Name+" ends after SIGTERM", p.ended)
+	Eventually(t, p.Name+" ends after SIGTERM", p.Ended)
 	if p.err != nil {
 		t.Errorf("%s ended with %v after SIGTERM, want status 0", p.Name, p.err)
 	}
@@ -118,7 +118,8 @@ func (p *Process) Kill() {
 
 func (p *Process) signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
 
-func (p *Process) ended() bool {
+// Ended reports whether the program has ended.
+func (p *Process) Ended() bool {
 	select {
 	case <-p.done:
 		return true
@@ -133,10 +134,10 @@ func (p *Process) output() string {
 }
 
 // Serving returns host:port of one of the program's servers, as its log says.
-func (p *Process) Serving(t *testing.T, server string) string {
+func (p *Process) Serving(t testing.TB, server string) string {
 	t.Helper()
 	return Awaited(t, p.Name+" serves "+server, func() (string, bool) {
-		if p.ended() {
+		if p.Ended() {
 			t.Fatalf("%s ended: %v", p.Name, p.err)
 		}
 		var line struct{ Msg, Server, Addr string }
@@ -150,7 +151,7 @@ func (p *Process) Serving(t *testing.T, server string) string {
 }
 
 // Ready returns what the program's /readyz answers.
-func (p *Process) Ready(t *testing.T) Answer {
+func (p *Process) Ready(t testing.TB) Answer {
 	t.Helper()
 	return Send(t, Request{Base: "http://" + p.Serving(t, "ops"), Path: "/readyz"})
 }

@@ -1,0 +1,178 @@
+package faults
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"mp3converter/internal/checker"
+	"mp3converter/internal/failpoint"
+	"mp3converter/internal/testsuite"
+)
+
+// crash is one crash point: its name in our guide, and what it is in the code.
+type crash struct {
+	name  string
+	point failpoint.Point
+	n     int // the passage at which it fires
+}
+
+// The crash points of each service. G4b is ours: the upload becomes a job in the ledger, after its file is whole.
+var (
+	gatewayCrashes = []crash{
+		{"G1", failpoint.UploadAdmitted, 1}, {"G2", failpoint.ChunksStored, 1}, {"G3", failpoint.FileWhole, 1},
+		{"G4", failpoint.FileStored, 1}, {"G4b", failpoint.JobCommitted, 1}, {"G5", failpoint.Published, 1},
+		{"G6", failpoint.Confirmed, 1}, {"G7", failpoint.UploadReply, 1},
+	}
+	converterCrashes = []crash{
+		{"C1", failpoint.ConversionRung, 1}, {"C2", failpoint.ConversionClaimed, 1}, {"C3", failpoint.ChunkRead, 3},
+		{"C4", failpoint.FFmpegRunning, 2}, // the first is the test of ffmpeg at the start
+		{"C5", failpoint.VideoEncoded, 1}, {"C6", failpoint.ChunksStored, 1},
+		{"C7", failpoint.FileWhole, 1}, {"C8", failpoint.FileStored, 1}, {"C9", failpoint.MP3Committed, 1},
+		{"C10", failpoint.Published, 1}, {"C11", failpoint.MessageHandled, 1},
+	}
+	notificationCrashes = []crash{
+		{"N1", failpoint.MailRung, 1}, {"N2", failpoint.MailClaimed, 1}, {"N3", failpoint.LetterHalf, 1},
+		{"N4", failpoint.LetterEnded, 1}, {"N5", failpoint.MailTaken, 1}, {"N6", failpoint.MessageHandled, 1},
+	}
+)
+
+// twice are the moments at which nobody can know whether the mail server has the mail.
+var twice = map[string]bool{"N4": true, "N5": true}
+
+// run is one of the combinations.
+type run struct {
+	crash
+	action  string
+	workers int // processes of the service
+}
+
+func (c run) String() string { return fmt.Sprintf("%s, %s, %d", c.name, c.action, c.workers) }
+
+// runs are all combinations of some crash points, or, unless -full is given, each point killed once and failed once.
+func runs(crashes []crash) (all []run) {
+	for i, c := range crashes {
+		for _, action := range []string{"kill", "error", "stall"} {
+			for workers := 1; workers <= 2; workers++ {
+				chosen := action == "kill" && workers == 1 || action == "error" && workers == 2 || action == "stall" && workers == 2 && i == len(crashes)/2
+				if *full || chosen {
+					all = append(all, run{c, action, workers})
+				}
+			}
+		}
+	}
+	return all
+}
+
+func TestCrashPoints(t *testing.T) {
+	t.Parallel()
+	for _, service := range []struct {
+		name    string
+		crashes []crash
+	}{{"gateway", gatewayCrashes}, {"converter", converterCrashes}, {"notification", notificationCrashes}} {
+		t.Run(service.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStand(t, service.name)
+			for _, c := range runs(service.crashes) {
+				t.Run(c.String(), func(t *testing.T) { s.run(t, c) })
+				if t.Failed() {
+					return // what one run has left would be found by the next
+				}
+			}
+			s.unacked(t)
+		})
+	}
+}
+
+// stand is a rig of which one service is started anew for every run, and the others run through.
+type stand struct {
+	*rig
+	service string
+	video   video
+	runs    int
+}
+
+func newStand(t *testing.T, service string) *stand {
+	s := &stand{newRig(t, testsuite.NewVhost(t), "WORKERS=1"), service, talk(t), 0}
+	s.StartAuth()
+	s.StartConverter()
+	s.StartNotification()
+	s.gateway()
+	s.user()
+	s.upload(s.video, "", idle)
+	s.check(t, checker.Allowed{}) // the run without a fault
+	for name, p := range map[string]*testsuite.Process{"gateway": s.Gateway, "converter": s.Converter, "notification": s.Notification} {
+		if name == service {
+			p.Stop(t)
+			continue
+		}
+		s.watch(t, p)
+	}
+	s.watch(t, s.Auth)
+	if service == "gateway" {
+		s.Gates = nil
+	}
+	return s
+}
+
+// run has one upload pass while the service is hit once.
+func (s *stand) run(t *testing.T, c run) {
+	s.wipe()
+	s.runs++
+	fired := filepath.Join(t.TempDir(), "fired")
+	var processes []*testsuite.Process
+	for range c.workers {
+		processes = append(processes, s.startService(fmt.Sprintf("FAILPOINT=%s:%s@%d", c.point, c.action, c.n), "FAILPOINT_FIRED="+fired))
+	}
+	// With one process the killed one is started again, as Kubernetes does; of two the other takes over.
+	died := false
+	revive := func() {
+		for i, p := range processes {
+			if p.Ended() && !died {
+				died = true
+				if c.workers == 1 {
+					processes[i] = p.Again(t)
+				}
+			}
+		}
+	}
+	s.upload(s.video, number("run", s.runs), revive)
+	testsuite.Eventually(t, "the point is passed", func() bool { return exists(fired) })
+	if c.action == "kill" {
+		testsuite.Eventually(t, "the process is dead", func() bool { revive(); return died })
+	}
+	s.check(t, checker.Allowed{DuplicateMails: twice[c.name]})
+	for _, p := range processes {
+		if !p.Ended() {
+			p.Stop(t)
+		}
+	}
+	s.Gates = s.Gates[:len(s.Gates)-s.gates(c)]
+}
+
+// gates is how many gateways the run has started.
+func (s *stand) gates(c run) int {
+	if s.service == "gateway" {
+		return c.workers
+	}
+	return 0
+}
+
+func (s *stand) startService(settings ...string) *testsuite.Process {
+	switch s.service {
+	case "gateway":
+		return s.gateway(settings...)
+	case "converter":
+		s.StartConverter(settings...)
+		return s.Converter
+	default:
+		s.StartNotification(settings...)
+		return s.Notification
+	}
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}

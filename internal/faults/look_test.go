@@ -1,0 +1,85 @@
+package faults
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"mp3converter/internal/checker"
+)
+
+// calm is how long an installation may take to come to rest after a fault, on two cores that are busy with other tests.
+const calm = 90 * time.Second
+
+// violations waits until nothing is wrong any more, or calm is over, and returns what is.
+func (r *rig) violations(t testing.TB, allowed checker.Allowed) []checker.Violation {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), calm)
+	defer cancel()
+	found, err := r.checker.Settle(ctx, 200*time.Millisecond, func() (checker.State, error) { return r.look(ctx, t) }, r.history.Uploads, allowed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// look is one look at everything.
+func (r *rig) look(ctx context.Context, t testing.TB) (checker.State, error) {
+	var s checker.State
+	var err error
+	if s.Stores, err = checker.Look(ctx, r.db); err != nil {
+		return s, err
+	}
+	s.Mails = r.letters(t)
+	s.Processes = r.processes(t)
+	s.Queues, s.Dead, err = queues(r.Broker)
+	return s, err
+}
+
+// queues counts what waits in the queues, and reads the dead letters without taking them. What is handed out and not
+// settled cannot be seen by a client: see unacked.
+func queues(url string) (all []checker.Queue, dead []checker.DeadLetter, err error) {
+	conn, err := amqp.DialConfig(url, amqp.Config{Dial: amqp.DefaultDial(2 * time.Second)})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer conn.Close()
+	ch, err := conn.Channel()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range []string{"video", "mp3"} {
+		q, err := ch.QueueDeclarePassive(name, true, false, false, false, nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, checker.Queue{Name: name, Ready: q.Messages})
+	}
+	for _, name := range []string{"video.dead", "mp3.dead"} {
+		for { // what is not acknowledged goes back when the connection is closed
+			d, there, err := ch.Get(name, false)
+			if err != nil {
+				return nil, nil, err
+			}
+			if !there {
+				break
+			}
+			dead = append(dead, checker.DeadLetter{Queue: name, Body: string(d.Body)})
+		}
+	}
+	return all, dead, nil
+}
+
+// unacked fails the test if a message was handed out and never settled.
+func (r *rig) unacked(t *testing.T) {
+	t.Helper()
+	for line := range strings.Lines(r.Ctl(t, "list_queues", "name", "messages_unacknowledged")) {
+		name, n, ok := strings.Cut(strings.TrimSpace(line), "\t")
+		if ok && n != "0" && n != "messages_unacknowledged" {
+			t.Errorf("I8: %s messages of queue %s were handed out and never settled", n, name)
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package faults
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"mp3converter/internal/checker"
+	"mp3converter/internal/testmedia"
+	"mp3converter/internal/testserver"
+	"mp3converter/internal/testsuite"
+	"mp3converter/internal/user"
+)
+
+// quick are settings by which a run takes seconds: leases, sweeps and back-offs. Attempts are many, for a machine that is
+// busy loses leases that it would keep.
+var quick = []string{
+	"LEASE_SECONDS=2", "UPLOAD_LEASE_SECONDS=2", "RING_SECONDS=0.3", "REMIND_SECONDS=1", "REMIND_MAX_SECONDS=1",
+	"RETRY_SECONDS=0.2", "MAIL_RETRY_SECONDS=0.3", "CLEAN_SECONDS=0.5", "ATTEMPTS=10", "MONGODB_TIMEOUT_SECONDS=2",
+}
+
+// rig is an installation of a test's own: it may break any part of it.
+type rig struct {
+	*testsuite.Services
+	Mongo *testserver.FerretDB
+	Gates []string // URLs of the gateways, for clients that go to the next if one fails
+
+	t       *testing.T
+	db      *mongo.Client
+	person  *testsuite.Person
+	history checker.History
+	checker *checker.Checker
+	watched []*watched
+	mails   int // of the mail server's, those before this run
+	client  *http.Client
+}
+
+// newRig makes an installation of which nothing runs yet but the stores, on the broker's virtual host at the given URL.
+func newRig(t *testing.T, rabbit string, settings ...string) *rig {
+	t.Helper()
+	ferret, err := testserver.StartFerretDB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(ferret.Kill)
+	database := testserver.MySQL(t)
+	s := testsuite.NewServices(t, testsuite.Servers{
+		MySQL: database.Addr, Rabbit: rabbit, MongoDB: ferret.URI(), SMTP: testsuite.MailServer(t),
+	})
+	s.Users = testsuite.UserTable(t, database.Addr)
+	s.Programs, s.Settings = testsuite.WithFailpoints, append(slices.Clone(quick), settings...)
+	db, err := mongo.Connect(options.Client().ApplyURI(ferret.URI()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Disconnect(t.Context()) })
+	return &rig{
+		Services: s, Mongo: ferret, t: t, db: db, checker: checker.New(),
+		// No connection is kept: net/http repeats a request by itself when one that it kept is found dead.
+		client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}},
+	}
+}
+
+// gateway starts a gateway that keeps its address when it is started Again.
+func (r *rig) gateway(settings ...string) *testsuite.Process {
+	r.t.Helper()
+	addr := testsuite.QuietAddr(r.t)
+	r.StartGateway(append([]string{"LISTEN=" + addr, "SWEEP_SECONDS=0.2"}, settings...)...)
+	r.Gates = append(r.Gates, "http://"+addr)
+	return r.Gateway
+}
+
+// user makes the one user of the rig, once auth and a gateway run.
+func (r *rig) user() {
+	r.t.Helper()
+	r.person = r.Add(r.t, user.User{Password: testsuite.Hashed(), Admin: true})
+	testsuite.Eventually(r.t, "a login", func() bool {
+		a, err := testsuite.Request{Base: r.Gates[0], Method: http.MethodPost, Path: "/login", Auth: testsuite.Basic(r.person.Email, testsuite.Password)}.Try()
+		r.person.Token = a.Body
+		return err == nil && a.Status == http.StatusOK
+	})
+}
+
+// video is what a client uploads.
+type video struct {
+	name  string
+	data  []byte
+	sound time.Duration
+}
+
+// talk is a video of more than one batch of chunks; uncompressed sound makes it so at no cost.
+func talk(tb testing.TB) video {
+	tb.Helper()
+	file := testmedia.Clip(tb, testmedia.Spec{Ext: "mov", Audio: "pcm_s16le", Layout: "stereo", Seconds: 6})
+	data, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return video{"talk.mov", data, testmedia.Duration(tb, file)}
+}
+
+// try uploads once, to the gateway of the given number, and notes what the client was told.
+func (r *rig) try(v video, key string, gate int) checker.Upload {
+	body, header := testsuite.Form(r.t, testsuite.FilePart("file", v.name, v.data))
+	if key != "" {
+		header.Set("Idempotency-Key", key)
+	}
+	sum := sha256.Sum256(v.data)
+	u := checker.Upload{
+		Owner: r.person.Email, Key: key, Name: v.name, Profile: "standard",
+		Video: hex.EncodeToString(sum[:]), Bytes: int64(len(v.data)), Sound: v.sound,
+	}
+	a, err := testsuite.Request{
+		Base: r.Gates[gate%len(r.Gates)], Method: http.MethodPost, Path: "/upload", Auth: "Bearer " + r.person.Token, Header: header, Body: body,
+	}.TryBy(r.client)
+	if err == nil {
+		u.Status = a.Status
+	}
+	if u.Status == http.StatusOK {
+		u.Job = testsuite.JobOf(r.t, a)
+	}
+	r.history.Told(u)
+	return u
+}
+
+// upload uploads until it is told 200, as a client does that has been told to come again or nothing at all. After each
+// failure between is called.
+func (r *rig) upload(v video, key string, between func()) checker.Upload {
+	r.t.Helper()
+	for n := range 200 {
+		u := r.try(v, key, n)
+		switch u.Status {
+		case http.StatusOK:
+			return u
+		case 0, http.StatusServiceUnavailable:
+			between()
+			time.Sleep(50 * time.Millisecond)
+		default:
+			r.t.Fatalf("upload number %d was answered %d", n+1, u.Status)
+		}
+	}
+	r.t.Fatal("no upload was taken")
+	return checker.Upload{}
+}
+
+var idle = func() {}
+
+// wipe empties the stores between two runs, while nothing is going on.
+func (r *rig) wipe() {
+	r.t.Helper()
+	for database, collections := range map[string][]string{"jobs": {"jobs", "turns"}, "videos": {"fs.files", "fs.chunks"}, "mp3s": {"fs.files", "fs.chunks"}} {
+		for _, c := range collections {
+			if _, err := r.db.Database(database).Collection(c).DeleteMany(r.t.Context(), bson.D{}); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+	}
+	r.history = checker.History{}
+	r.mails = len(r.At.SMTP.Mails())
+}
+
+// check waits until nothing is wrong any more, and fails the test if something stays wrong.
+func (r *rig) check(t *testing.T, allowed checker.Allowed) {
+	t.Helper()
+	for _, v := range r.violations(t, allowed) {
+		t.Errorf("%s: %s", v.Invariant, v.What)
+	}
+}
+
+func (r *rig) letters(t testing.TB) []checker.Mail {
+	var mails []checker.Mail
+	for _, received := range r.At.SMTP.Mails()[r.mails:] {
+		m := testserver.ReadMail(t, received)
+		date, err := m.Header.Date()
+		if err != nil {
+			t.Errorf("a mail's date: %v", err)
+		}
+		mails = append(mails, checker.Mail{To: received.To[0], Subject: m.Subject, MessageID: m.Header.Get("Message-ID"), Body: m.Body, Date: date})
+	}
+	return mails
+}
+
+// number is for file names and keys.
+func number(prefix string, n int) string { return fmt.Sprint(prefix, strconv.Itoa(n)) }
