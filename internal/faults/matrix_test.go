@@ -1,0 +1,81 @@
+package faults
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+)
+
+// fault is a row of the fault matrix.
+type fault struct {
+	name     string // what breaks, and when
+	expected string // what must come of it
+	slow     bool   // only with -full
+	// tell breaks it, has the checker look, and says what was seen, for the report.
+	tell func(t *testing.T) (seen string)
+}
+
+// matrix is the fault matrix, by what breaks.
+var matrix = map[string][]fault{
+	"client": clientFaults,
+	"auth":   authFaults,
+	"store":  storeFaults,
+	"broker": brokerFaults,
+	"worker": workerFaults,
+	"mail":   mailFaults,
+	"all":    allFaults,
+}
+
+// TestFaults tells the rows of each kind one after the other, and two kinds at a time.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	var report report
+	t.Cleanup(func() { report.log(t) })
+	turns := make(chan struct{}, 2)
+	for kind, faults := range matrix {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			for _, f := range faults {
+				if f.slow && !*full {
+					continue
+				}
+				t.Run(f.name, func(t *testing.T) {
+					seen := "FAILED"
+					defer func() { report.add(kind, f.name, f.expected, seen) }()
+					if s := f.tell(t); !t.Failed() {
+						seen = s
+					}
+				})
+			}
+		})
+	}
+}
+
+// report is a table of what was seen.
+type report struct {
+	mu   sync.Mutex
+	rows [][]string
+}
+
+func (r *report) add(row ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rows = append(r.rows, row)
+}
+
+func (r *report) log(t *testing.T) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "what\tfault\texpected\tseen")
+	for _, row := range r.rows {
+		fmt.Fprintln(table, strings.Join(row, "\t"))
+	}
+	_ = table.Flush() // a strings.Builder takes everything
+	t.Logf("fault matrix:\n%s", &text)
+}

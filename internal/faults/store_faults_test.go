@@ -1,0 +1,4 @@
+package faults
+
+// storeFaults are the rows of the matrix about the store.
+var storeFaults = []fault{}
