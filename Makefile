@@ -6,11 +6,12 @@ TOOLS    := $(CURDIR)/.tools
 COMMANDS := auth gateway converter notification mp3converter
 FILE     ?=
 PKG      ?= ./...
+MINUTES  ?= 10
 FUZZTIME ?= 30s
 export TOOLS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test quick lint bench fuzz tools clean
+.PHONY: help demo run build test quick lint crash faults soak bench fuzz tools clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -38,6 +39,15 @@ lint: tools ## gofmt, go vet and golangci-lint
 	@unformatted=$$(gofmt -l cmd internal); [[ -z $$unformatted ]] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	go vet ./...
 	$(TOOLS)/golangci-lint run ./...
+
+crash: deps tools ## kill, fail and stall every service at every crash point: all runs, then the checker's word
+	go test -race -v -timeout 60m ./internal/faults -run 'TestCrashPoints' -full
+
+faults: deps tools ## tell the whole fault matrix: what breaks, what is expected, what was seen
+	go test -race -v -timeout 60m ./internal/faults -run 'TestFaults' -full
+
+soak: deps tools ## upload for MINUTES (10) while something breaks every two seconds, then look: one table
+	go test -race -v -timeout $$(($(MINUTES) + 30))m ./internal/faults -run 'TestSoak' -soak $(MINUTES)m
 
 bench: deps tools build ## compare with bare ffmpeg and the bare store, side by side: ratios
 	go run ./internal/bench

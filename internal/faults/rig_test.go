@@ -83,6 +83,7 @@ func (r *rig) gateway(settings ...string) *testsuite.Process {
 // user makes the one user of the rig, once auth and a gateway run.
 func (r *rig) user() {
 	r.t.Helper()
+	r.URL = r.Gates[0]
 	r.person = r.Add(r.t, user.User{Password: testsuite.Hashed(), Admin: true})
 	testsuite.Eventually(r.t, "a login", func() bool {
 		a, err := testsuite.Request{Base: r.Gates[0], Method: http.MethodPost, Path: "/login", Auth: testsuite.Basic(r.person.Email, testsuite.Password)}.Try()
@@ -111,17 +112,21 @@ func talk(tb testing.TB) video {
 
 // try uploads once, to the gateway of the given number, and notes what the client was told.
 func (r *rig) try(v video, key string, gate int) checker.Upload {
+	return r.tryAs(r.person, v, key, gate)
+}
+
+func (r *rig) tryAs(owner *testsuite.Person, v video, key string, gate int) checker.Upload {
 	body, header := testsuite.Form(r.t, testsuite.FilePart("file", v.name, v.data))
 	if key != "" {
 		header.Set("Idempotency-Key", key)
 	}
 	sum := sha256.Sum256(v.data)
 	u := checker.Upload{
-		Owner: r.person.Email, Key: key, Name: v.name, Profile: "standard",
+		Owner: owner.Email, Key: key, Name: v.name, Profile: "standard",
 		Video: hex.EncodeToString(sum[:]), Bytes: int64(len(v.data)), Sound: v.sound,
 	}
 	a, err := testsuite.Request{
-		Base: r.Gates[gate%len(r.Gates)], Method: http.MethodPost, Path: "/upload", Auth: "Bearer " + r.person.Token, Header: header, Body: body,
+		Base: r.Gates[gate%len(r.Gates)], Method: http.MethodPost, Path: "/upload", Auth: "Bearer " + owner.Token, Header: header, Body: body,
 	}.TryBy(r.client)
 	if err == nil {
 		u.Status = a.Status

@@ -27,6 +27,14 @@ type Process struct {
 // Start runs a program in an environment of nothing but PATH and env, and returns once it obeys signals.
 func Start(t *testing.T, path string, env []string) *Process {
 	t.Helper()
+	p := Launch(t, path, env)
+	p.Serving(t, "ops")
+	return p
+}
+
+// Launch is Start without the waiting: for a program that may be killed before it serves.
+func Launch(t *testing.T, path string, env []string) *Process {
+	t.Helper()
 	name := filepath.Base(path)
 	p := &Process{Name: name, done: make(chan struct{}), file: filepath.Join(t.TempDir(), name+".log")}
 	file, err := os.Create(p.file)
@@ -52,7 +60,6 @@ func Start(t *testing.T, path string, env []string) *Process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.tidy(t) })
-	p.Serving(t, "ops")
 	return p
 }
 
@@ -60,6 +67,12 @@ func Start(t *testing.T, path string, env []string) *Process {
 func (p *Process) Again(t *testing.T) *Process {
 	t.Helper()
 	return Start(t, p.cmd.Path, p.cmd.Env[2:])
+}
+
+// Relaunch is Again without the waiting.
+func (p *Process) Relaunch(t *testing.T) *Process {
+	t.Helper()
+	return Launch(t, p.cmd.Path, p.cmd.Env[2:])
 }
 
 // QuickEnd keeps the race detector from sleeping for a second before a program's end.
@@ -103,7 +116,7 @@ func (p *Process) Troubles() (lines []string) {
 // Stop ends the program as an orchestrator does: it must leave by itself, with status 0.
 func (p *Process) Stop(t *testing.T) {
 	t.Helper()
-	p.signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGTERM)
 	Eventually(t, p.Name+" ends after SIGTERM", p.Ended)
 	if p.err != nil {
 		t.Errorf("%s ended with %v after SIGTERM, want status 0", p.Name, p.err)
@@ -112,11 +125,12 @@ func (p *Process) Stop(t *testing.T) {
 
 // Kill ends the program as kill -9 does.
 func (p *Process) Kill() {
-	p.signal(syscall.SIGKILL)
+	p.Signal(syscall.SIGKILL)
 	<-p.done
 }
 
-func (p *Process) signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
+// Signal sends the program a signal.
+func (p *Process) Signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
 
 // Ended reports whether the program has ended.
 func (p *Process) Ended() bool {
