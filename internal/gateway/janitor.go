@@ -51,5 +51,14 @@ func garbage(j job.Job, now time.Time) Garbage {
 	return g
 }
 
-// Clean removes it, unless the job has come to life since.
-func (c Janitor) Clean(ctx context.Context, g Garbage) error { return c.clean(ctx, g.Job) }
+// Clean removes it. An upload that has come to life since is an error, and keeps what it has.
+func (c Janitor) Clean(ctx context.Context, g Garbage) error {
+	if g.Job.State == job.Uploading {
+		dead, err := c.bury(ctx, g.Job.ID)
+		if err != nil {
+			return fmt.Errorf("upload %s: %w", g.Job.ID, err)
+		}
+		g.Job = dead
+	}
+	return c.clean(ctx, g.Job)
+}

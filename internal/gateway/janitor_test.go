@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -14,7 +15,8 @@ func TestTheJanitorFindsAndRemovesWhatTheSweeperWould(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	long := 2 * time.Hour
-	r.insert(job.New(time.Now(), r.rules, job.NewID(time.Now()), sid)) // an upload under way
+	alive := r.insert(job.New(time.Now(), r.rules, job.NewID(time.Now()), sid)) // an upload under way
+	r.put(r.videos, alive.ID, "half")
 	r.convert(r.upload("kept").ID, "sound")
 	dead := r.insert(job.New(r.ago(long), r.rules, job.NewID(r.ago(long)), sid))
 	r.put(r.videos, dead.ID, "stored, not committed")
@@ -46,6 +48,9 @@ func TestTheJanitorFindsAndRemovesWhatTheSweeperWould(t *testing.T) {
 	}
 	for _, g := range found {
 		r.must(janitor.Clean(t.Context(), g))
+	}
+	if err := janitor.Clean(t.Context(), gateway.Garbage{Job: alive}); !errors.Is(err, job.ErrState) || r.content(r.videos, alive.ID) != "half" {
+		t.Errorf("Clean of an upload that lives: %v", err)
 	}
 	for name, left := range map[string]string{
 		"a dead upload's video": r.content(r.videos, dead.ID), "a deleted job's video": r.content(r.videos, deleted.ID),

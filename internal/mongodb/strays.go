@@ -150,7 +150,7 @@ func (s *Files) Weigh(ctx context.Context, id string) (bytes int64, whole bool, 
 	}
 	oid, err := objectID(id)
 	if err != nil {
-		return 0, true, nil //nolint:nilerr // nothing is stored under what is no id
+		return 0, true, nil // nothing is stored under what is no id
 	}
 	ctx, cancel := context.WithTimeout(ctx, longTimeout)
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -26,6 +27,9 @@ type DeadLetter struct {
 
 // maxStart bounds DeadLetter.Start, so that a list of many letters is small.
 const maxStart = 200
+
+// ErrCut is why a letter is not replayed whose body was too long to be kept.
+var ErrCut = errors.New("only a part of it was kept")
 
 // DeadLetters is a walk through the dead letters of one queue, for an operator. While it goes on, nobody else sees those
 // that it has come to. Close gives back all that were neither replayed nor discarded; if the process dies instead, the
@@ -93,7 +97,7 @@ func (l *DeadLetters) Next(ctx context.Context) (DeadLetter, error) {
 // that dying in between makes a second one, which the ledger bears, and never loses one.
 func (l *DeadLetters) Replay(ctx context.Context) error {
 	if letter := read(l.queue, l.at); letter.Cut {
-		return fmt.Errorf("replay %s: only the first %d of its %d bytes were kept", letter.ID, len(l.at.Body), letter.Bytes)
+		return fmt.Errorf("replay %s: %w: the first %d of %d bytes", letter.ID, ErrCut, len(l.at.Body), letter.Bytes)
 	}
 	err := l.b.send(ctx, l.queue, l.queue, amqp.Publishing{
 		ContentType: l.at.ContentType, ContentEncoding: l.at.ContentEncoding, AppId: l.at.AppId, Type: l.at.Type, Body: l.at.Body,
