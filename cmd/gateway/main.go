@@ -1,9 +1,19 @@
 // Command gateway is what users talk to: log in, upload, look after their jobs, download. It also sweeps: rings for jobs
-// nobody was rung for and removes what was left half done. Settings are environment variables; gateway -h lists them.
+// nobody was rung for and removes what was left half done. With arguments it is the operators' hands.
+//
+//	gateway                           serve; settings are environment variables, gateway -h lists them
+//	gateway jobs list|show|retry|fail jobs of all owners
+//	gateway dead list|replay|discard  messages that were given up on
+//	gateway gc                        files that count no more
+//
+// The sub-commands read the environment of the service: kubectl exec deploy/gateway -- gateway jobs list.
 package main
 
 import (
 	"context"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"mp3converter/cmd/internal/backend"
 	"mp3converter/internal/daemon"
@@ -11,7 +21,11 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 && !isHelp(os.Args[1]) {
+		daemon.Exit(manage(os.Args[1:]))
+	}
 	daemon.Main("gateway", func(c config) daemon.Settings { return c.Daemon }, run)
+	_, _ = os.Stdout.WriteString("\n" + usage) // Main returns only when it was asked for help
 }
 
 // run is the service.
@@ -38,4 +52,11 @@ func run(p *daemon.Process, cfg config) error {
 	})
 	_, err = p.Serve("http", cfg.Listen, service.Routes())
 	return err
+}
+
+// manage is the sub-commands.
+func manage(args []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	return operate(ctx, args, os.Stdout, os.Environ())
 }

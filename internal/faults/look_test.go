@@ -12,7 +12,7 @@ import (
 )
 
 // calm is how long an installation may take to come to rest after a fault, on two cores that are busy with other tests.
-const calm = 90 * time.Second
+const calm = 4 * time.Minute
 
 // violations waits until nothing is wrong any more, or calm is over, and returns what is.
 func (r *rig) violations(t testing.TB, allowed checker.Allowed) []checker.Violation {

@@ -25,6 +25,9 @@ const (
 	Deleted    State = "deleted"    // waits for the sweeper to remove its files
 )
 
+// States lists all of them, in that order.
+var States = []State{Uploading, Queued, Converting, Converted, Done, Failed, Deleted}
+
 // Mail says where the one mail that a finished job owes its owner stands.
 type Mail string
 

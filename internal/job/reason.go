@@ -20,6 +20,7 @@ const (
 	ReasonTooSlow     Reason = "too_slow"    // the conversion ran into its wall limit
 	ReasonNoVideo     Reason = "no_video"    // the stored video is gone
 	ReasonCrashed     Reason = "crashed"     // every attempt crashed
+	ReasonStopped     Reason = "stopped"     // an operator ended the job
 )
 
 var texts = map[Reason]string{
@@ -33,6 +34,7 @@ var texts = map[Reason]string{
 	ReasonTooSlow:     "the conversion took too long",
 	ReasonNoVideo:     "the uploaded file is gone",
 	ReasonCrashed:     "the conversion crashed on every attempt",
+	ReasonStopped:     "the operator of the service stopped the conversion",
 }
 
 // Text says the reason to the owner, in a clause without a full stop.

@@ -118,6 +118,18 @@ func (j *Job) Fail(now time.Time, rules Rules, attempt int, reason Reason, detai
 	return nil
 }
 
+// Stop ends a job that waits or is being converted, because an operator says so; why, if anything, is for the owner.
+// Whoever is at work on it has lost it, as if an attempt more had been claimed: so this failure's letter has an id of its
+// own too, when the job has failed and was retried before.
+func (j *Job) Stop(now time.Time, rules Rules, why string) error {
+	if j.State != Queued && j.State != Converting {
+		return ErrState
+	}
+	j.Attempt, j.Excused = j.Attempt+1, j.Excused+1
+	j.fail(now, rules, ReasonStopped, why)
+	return nil
+}
+
 // ClaimMail gives the mail that the job owes to a mailer, until the lease runs out.
 func (j *Job) ClaimMail(now time.Time, rules Rules, worker string) error {
 	now = stamp(now)

@@ -28,6 +28,7 @@ var (
 	renew1  step = func(j *Job, now time.Time) error { return j.Renew(now, rules, 1, 50) }
 	crash1  step = func(j *Job, now time.Time) error { return j.Crashed(now, rules, 1, "signal: killed") }
 	fail1   step = func(j *Job, now time.Time) error { return j.Fail(now, rules, 1, ReasonNoAudio, "") }
+	stop    step = func(j *Job, now time.Time) error { return j.Stop(now, rules, "it fills the disk") }
 	release step = func(j *Job, now time.Time) error { return j.Release(now, rules, j.Attempt, 0, "stopping") }
 	post    step = func(j *Job, now time.Time) error { return j.ClaimMail(now, rules, "n1") }
 	sent    step = func(j *Job, _ time.Time) error { return j.MailAccepted(1) }
@@ -85,6 +86,19 @@ func TestTransitions(t *testing.T) {
 		"a failed job is not claimed":              {[]step{arrive, claim, fail1}, 0, reclaim, ErrState, Failed},
 		"a failed job is retried":                  {[]step{arrive, claim, fail1}, 0, retry, nil, Queued},
 		"a converted job is not retried":           {[]step{arrive, claim, commit1}, 0, retry, ErrState, Converted},
+		"a queued job is stopped":                  {[]step{arrive}, 0, stop, nil, Failed},
+		"a job that waits to be tried is stopped":  {[]step{arrive, claim, crash1}, 0, stop, nil, Failed},
+		"a converting job is stopped":              {[]step{arrive, claim}, 0, stop, nil, Failed},
+		"an upload is not stopped":                 {nil, 0, stop, ErrState, Uploading},
+		"a converted job is not stopped":           {[]step{arrive, claim, commit1}, 0, stop, ErrState, Converted},
+		"a stopped job is not stopped":             {[]step{arrive, stop}, 0, stop, ErrState, Failed},
+		"a deleted job is not stopped":             {[]step{arrive, remove}, 0, stop, ErrState, Deleted},
+		"a stopped job is not claimed":             {[]step{arrive, stop}, 0, claim, ErrState, Failed},
+		"a commit of a stopped job":                {[]step{arrive, claim, stop}, 0, commit1, ErrLost, Failed},
+		"a renewal of a stopped job":               {[]step{arrive, claim, stop}, 0, renew1, ErrLost, Failed},
+		"a commit of one stopped and retried":      {[]step{arrive, claim, stop, retry, reclaim}, 0, commit1, ErrLost, Converting},
+		"a stopped job is retried":                 {[]step{arrive, claim, stop}, 0, retry, nil, Queued},
+		"a stopped job owes a mail":                {[]step{arrive, stop}, 0, post, nil, Failed},
 		"a converted job is mailed":                {[]step{arrive, claim, commit1}, 0, post, nil, Converted},
 		"a mail is claimed twice":                  {[]step{arrive, claim, commit1, post}, 0, post, ErrBusy, Converted},
 		"a mailer that died is replaced":           {[]step{arrive, claim, commit1, post}, rules.Lease, post, nil, Converted},
@@ -147,6 +161,7 @@ func TestEveryJobThatIsNotOverIsRungForSomeTime(t *testing.T) {
 		"being mailed":         {arrive, claim, commit1, post},
 		"greylisted":           {arrive, claim, commit1, post, later},
 		"failed, mail owed":    {arrive, claim, fail1},
+		"stopped, mail owed":   {arrive, claim, stop},
 		"retried":              {arrive, claim, fail1, retry},
 		"adopted with its MP3": {adopt},
 	} {
@@ -212,6 +227,17 @@ func TestOnlyFaultsOfTheVideoCountAsAttempts(t *testing.T) {
 	}
 }
 
+func TestStoppingAJobUsesUpNoAttempt(t *testing.T) {
+	j, now := after(t, arrive, claim, crash1)
+	failedAs := j.Attempt // what a letter would be named after
+	if err := stop(&j, now); err != nil || j.Attempts() != 1 || j.Attempt == failedAs {
+		t.Errorf("Stop = %v: %d attempts counted, number %d; want 1 and a new number", err, j.Attempts(), j.Attempt)
+	}
+	if j.Reason != ReasonStopped || j.Detail != "it fills the disk" || j.Mail != MailPending || !j.LeaseUntil.IsZero() {
+		t.Errorf("stopped: reason %q, detail %q, mail %q, lease until %v", j.Reason, j.Detail, j.Mail, j.LeaseUntil)
+	}
+}
+
 func TestAJobWhoseWorkersAllVanishedFailsAtTheNextClaim(t *testing.T) {
 	j, now := after(t, arrive)
 	for range rules.Attempts {
@@ -235,6 +261,7 @@ func TestGarbageIsWhatNoLiveAttemptCanClaim(t *testing.T) {
 		"one attempt at work":       {[]step{arrive, claim}, nil, nil, false},
 		"one attempt that made it":  {[]step{arrive, claim, commit1}, nil, nil, false},
 		"one that failed":           {[]step{arrive, claim, fail1}, nil, []string{mp3.ID}, true},
+		"one that was stopped":      {[]step{arrive, claim, stop}, nil, []string{mp3.ID}, true},
 		"the second is at work":     {[]step{arrive, claim, release, reclaim}, nil, []string{mp3.ID}, false},
 		"the second made it":        {[]step{arrive, claim, release, reclaim, commit2}, nil, []string{mp3.ID}, true},
 		"deleted while it runs":     {[]step{arrive, claim, remove}, []string{video.ID}, []string{mp3.ID}, true},

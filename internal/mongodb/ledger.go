@@ -192,11 +192,16 @@ func dueSince(j job.Job, now time.Time) time.Time {
 }
 
 func (l *Ledger) find(ctx context.Context, filter, sort bson.D, limit int) ([]job.Job, error) {
+	ctx, cancel := l.client.bound(ctx)
+	defer cancel()
+	return l.findWithin(ctx, filter, sort, limit)
+}
+
+// findWithin is find with the caller's deadline.
+func (l *Ledger) findWithin(ctx context.Context, filter, sort bson.D, limit int) ([]job.Job, error) {
 	if limit <= 0 {
 		return nil, nil // to the server 0 is no limit
 	}
-	ctx, cancel := l.client.bound(ctx)
-	defer cancel()
 	found, err := l.jobs.Find(ctx, filter, options.Find().SetSort(sort).SetLimit(int64(limit)))
 	if err != nil {
 		return nil, err

@@ -56,6 +56,7 @@ var advice = map[job.Reason]string{
 	job.ReasonTooSlow:     "retry the job when there is less to do, or cut the file into shorter parts.",
 	job.ReasonNoVideo:     "upload it again.",
 	job.ReasonCrashed:     "retry the job; if it fails again, convert the file to another format first.",
+	job.ReasonStopped:     "ask whoever runs the service, or retry the job.",
 }
 
 func advise(r job.Reason) string {

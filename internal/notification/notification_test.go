@@ -76,7 +76,7 @@ func TestEveryReasonIsToldWithAnAdvice(t *testing.T) {
 	w := newWorld(t)
 	for _, reason := range []job.Reason{
 		job.ReasonEmpty, job.ReasonUnsupported, job.ReasonUnreadable, job.ReasonNoAudio, job.ReasonTruncated, job.ReasonTooLong,
-		job.ReasonTooLarge, job.ReasonTooSlow, job.ReasonNoVideo, job.ReasonCrashed, "unheard_of",
+		job.ReasonTooLarge, job.ReasonTooSlow, job.ReasonNoVideo, job.ReasonCrashed, job.ReasonStopped, "unheard_of",
 	} {
 		w.handle(t, w.failed(t, "a.mp4", reason, ""))
 		mails := w.server.Mails()
@@ -100,9 +100,20 @@ func TestAJobThatFailsAgainIsAnotherMail(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.handle(t, j)
-	mails := w.wantMails(t, 2)
-	if first, second := mails[0].Header.Get("Message-ID"), mails[1].Header.Get("Message-ID"); first == second {
-		t.Errorf("both failures have the Message-ID %s", first)
+	_, err = w.ledger.Update(t.Context(), j.ID, func(j *job.Job) error {
+		now := time.Now()
+		return errors.Join(j.Retry(now, w.rules), j.Stop(now, w.rules, "")) // before anybody has claimed it
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.handle(t, j)
+	seen := map[string]bool{}
+	for _, m := range w.wantMails(t, 3) {
+		seen[m.Header.Get("Message-ID")] = true
+	}
+	if len(seen) != 3 {
+		t.Errorf("three failures have the Message-IDs %v", seen)
 	}
 }
 

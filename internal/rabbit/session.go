@@ -152,12 +152,17 @@ type queueSpec struct {
 // the 20th time, as it does when the database is away for ten minutes. It still ends one that crashes every consumer.
 const deliveryLimit = 10_000
 
+// lookLimit is how often dead letters can be looked at. Each look takes them and gives them back, and what exceeds the
+// limit is dropped: after 20 looks by the default of RabbitMQ 4.0 to 4.2. No number means never to all of 3.10 to 4.x.
+const lookLimit = 1_000_000_000
+
 // topology lists what a queue consists of; the target of dead letters comes first. What the broker itself gives up on is
 // moved there instead of dropped. A classic queue gives up on nothing, and is made as the original's operators made theirs
 // by hand, so that those serve.
 func topology(queue, kind string) []queueSpec {
-	args := amqp.Table{amqp.QueueTypeArg: kind}
+	args, dead := amqp.Table{amqp.QueueTypeArg: kind}, amqp.Table{amqp.QueueTypeArg: kind}
 	if kind == amqp.QueueTypeQuorum {
+		dead["x-delivery-limit"] = int64(lookLimit)
 		args = amqp.Table{
 			amqp.QueueTypeArg:           kind,
 			"x-dead-letter-exchange":    "",
@@ -165,7 +170,7 @@ func topology(queue, kind string) []queueSpec {
 			"x-delivery-limit":          int64(deliveryLimit),
 		}
 	}
-	return []queueSpec{{deadLetters(queue), amqp.Table{amqp.QueueTypeArg: kind}}, {queue, args}}
+	return []queueSpec{{deadLetters(queue), dead}, {queue, args}}
 }
 
 func deadLetters(queue string) string { return queue + ".dead" }

@@ -68,15 +68,22 @@ func (c *consumer) attempt(d delivery) (m job.Message, err error) {
 // maxBuried bounds the body of a dead letter. Whatever is longer is no message that could be sent once more.
 const maxBuried = 64 << 10
 
+// The headers of a dead letter that DeadLetters reads.
+const (
+	headerReason   = "x-reason"
+	headerBuriedAt = "x-buried-at"
+	headerBytes    = "x-original-bytes"
+)
+
 // bury moves the delivery to the dead letters and returns what is to become of the original.
 func (c *consumer) bury(d delivery, reason error) verdict {
 	err := c.b.send(context.WithoutCancel(c.ctx), c.queue, deadLetters(c.queue), amqp.Publishing{
 		// The headers of somebody else are not taken over: nobody has bounded them.
 		Headers: amqp.Table{
-			"x-reason":         truncate(reason.Error()),
+			headerReason:       truncate(reason.Error()),
 			"x-original-queue": c.queue,
-			"x-buried-at":      time.Now().UTC(),
-			"x-original-bytes": int64(len(d.Body)),
+			headerBuriedAt:     time.Now().UTC(),
+			headerBytes:        int64(len(d.Body)),
 		},
 		ContentType: d.ContentType, ContentEncoding: d.ContentEncoding, AppId: d.AppId, Type: d.Type,
 		Body: d.Body[:min(len(d.Body), maxBuried)],

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync/atomic"
 	"time"
@@ -59,22 +60,31 @@ type Backend struct {
 	prepared atomic.Bool
 }
 
-// Open connects in the background: it waits for nobody. The service is ready when MongoDB is there; whether it needs the
-// broker too depends on whether it consumes.
+// Open is Connect for a service. It is ready when MongoDB is there; whether it needs the broker too depends on whether it
+// consumes.
 func Open(p *daemon.Process, s Settings) (*Backend, error) {
-	client, err := mongodb.Connect(string(s.MongoDB), p.Name, mongodb.CommandTimeout(s.MongoDBTimeout.D()))
+	b, err := Connect(p.Name, s, p.Grace(), p.Log)
+	if err != nil {
+		return nil, err
+	}
+	p.Needs("mongodb", b.ready)
+	return b, nil
+}
+
+// Connect connects in the background: it waits for nobody. Consumers have the grace to end in; a nil log discards.
+func Connect(name string, s Settings, grace time.Duration, log *slog.Logger) (*Backend, error) {
+	client, err := mongodb.Connect(string(s.MongoDB), name, mongodb.CommandTimeout(s.MongoDBTimeout.D()))
 	if err != nil {
 		return nil, fmt.Errorf("MONGODB_URI: %w", err)
 	}
 	b := &Backend{
 		Videos: client.Videos(), MP3s: client.MP3s(), Ledger: client.Jobs(), Rules: s.Rules.Job(), settings: s, client: client,
 		Broker: rabbit.New(rabbit.Config{
-			URL: string(s.RabbitMQ), Name: p.Name, QueueType: s.QueueType, ConfirmTimeout: s.Confirm.D(),
-			Grace: p.Grace(), ConsumerTimeout: s.ConsumerTimeout.D(), Log: p.Log,
+			URL: string(s.RabbitMQ), Name: name, QueueType: s.QueueType, ConfirmTimeout: s.Confirm.D(),
+			Grace: grace, ConsumerTimeout: s.ConsumerTimeout.D(), Log: log,
 		}),
 	}
 	b.Doorbell = doorbell.Doorbell{Ledger: b.Ledger, Publish: b.publish, Rules: b.Rules}
-	p.Needs("mongodb", b.ready)
 	return b, nil
 }
 
@@ -120,6 +130,9 @@ func (b *Backend) Close() {
 func (b *Backend) publish(ctx context.Context, to job.Bell, m job.Message) error {
 	return b.Broker.Publish(ctx, b.queue(to), m)
 }
+
+// Queues are the names of those that ring.
+func (b *Backend) Queues() []string { return []string{b.settings.VideoQueue, b.settings.MP3Queue} }
 
 func (b *Backend) queue(bell job.Bell) string {
 	if bell == job.ForConverter {

@@ -1,0 +1,64 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mp3converter/internal/job"
+)
+
+// Janitor does what the sweeper does about garbage, for an operator who wants it done now, or to know beforehand.
+type Janitor struct{ cleaner }
+
+// NewJanitor returns a Janitor. The sweepers may go on beside it.
+func NewJanitor(ledger Rounds, videos, mp3s Files, rules job.Rules) Janitor {
+	return Janitor{cleaner{ledger, videos, mp3s, rules}}
+}
+
+// Garbage is what one job has left, and why it counts no more.
+type Garbage struct {
+	Job          job.Job
+	Why          string
+	Videos, MP3s []string // ids; there may be nothing under them
+}
+
+// Due lists what the sweeper would remove at the given time, of at most limit jobs, the longest due first.
+func (c Janitor) Due(ctx context.Context, now time.Time, limit int) ([]Garbage, error) {
+	jobs, err := c.ledger.Due(ctx, now, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list what is due: %w", err)
+	}
+	var all []Garbage
+	for _, j := range jobs {
+		if j.CleanDue(now) {
+			all = append(all, garbage(j, now))
+		}
+	}
+	return all, nil
+}
+
+func garbage(j job.Job, now time.Time) Garbage {
+	g := Garbage{Job: j, Why: "attempts that came to nothing"}
+	switch j.State {
+	case job.Uploading:
+		g.Why = "an upload that died"
+		_ = j.Delete(now) // as clean does; j is our own copy
+	case job.Deleted:
+		g.Why = "a deleted job"
+	}
+	g.Videos, g.MP3s = j.Garbage()
+	return g
+}
+
+// Clean removes it. An upload that has come to life since is an error, and keeps what it has.
+func (c Janitor) Clean(ctx context.Context, g Garbage) error {
+	if g.Job.State == job.Uploading {
+		dead, err := c.bury(ctx, g.Job.ID)
+		if err != nil {
+			return fmt.Errorf("upload %s: %w", g.Job.ID, err)
+		}
+		g.Job = dead
+	}
+	return c.clean(ctx, g.Job)
+}

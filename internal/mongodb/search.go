@@ -1,0 +1,65 @@
+package mongodb
+
+import (
+	"context"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"mp3converter/internal/job"
+)
+
+// Wanted says which jobs an operator looks for. What is empty is no condition.
+type Wanted struct {
+	State  job.State
+	Owner  string
+	Before string // only ids below it, that is older jobs
+}
+
+// Search returns jobs of any owner and in any state, newest first, at most limit. Few of the conditions have an index: it is
+// for operators, who wait until all jobs are read.
+func (l *Ledger) Search(ctx context.Context, w Wanted, limit int) ([]job.Job, error) {
+	filter := bson.D{}
+	if w.State != "" {
+		filter = append(filter, bson.E{Key: "state", Value: w.State})
+	}
+	if w.Owner != "" {
+		filter = append(filter, by("owner", w.Owner)...)
+	}
+	if w.Before != "" {
+		filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$lt", Value: w.Before}}})
+	}
+	ctx, cancel := context.WithTimeout(ctx, longTimeout)
+	defer cancel()
+	jobs, err := l.findWithin(ctx, filter, bson.D{{Key: "_id", Value: -1}}, limit)
+	if err != nil {
+		return nil, fmt.Errorf("search jobs: %w", err)
+	}
+	return jobs, nil
+}
+
+// Named returns those of the ids that any job names: as its own and its video's, as its MP3's, or as one that an attempt may
+// have stored an MP3 under.
+func (l *Ledger) Named(ctx context.Context, ids []string) (map[string]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, longTimeout)
+	defer cancel()
+	one := bson.D{{Key: "$in", Value: ids}}
+	found, err := l.jobs.Find(ctx, bson.D{{Key: "$or", Value: bson.A{
+		bson.D{{Key: "_id", Value: one}}, bson.D{{Key: "mp3", Value: one}}, bson.D{{Key: "tried", Value: one}},
+	}}}, options.Find().SetProjection(bson.D{{Key: "mp3", Value: 1}, {Key: "tried", Value: 1}}))
+	var jobs []job.Job
+	if err == nil {
+		err = found.All(ctx, &jobs)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the jobs that name a file: %w", err)
+	}
+	named := map[string]bool{}
+	for _, j := range jobs {
+		for _, id := range append(j.Tried, j.ID, j.MP3) {
+			named[id] = true
+		}
+	}
+	return named, nil
+}
