@@ -134,7 +134,7 @@ func soakVideos(t *testing.T) []video {
 
 // client uploads until ctx ends. Most of its uploads have a key, and are repeated until they are taken.
 func (s *soak) client(ctx context.Context, n int) {
-	dice := rand.New(rand.NewPCG(s.seed, uint64(n))) //nolint:gosec // a test's choice
+	dice := rand.New(rand.NewPCG(s.seed, uint64(n)))
 	owner := s.owners[n%len(s.owners)]
 	for i := 0; ctx.Err() == nil; i++ {
 		v := s.videos[dice.IntN(len(s.videos))]
@@ -177,7 +177,7 @@ func rest(ctx context.Context, d time.Duration) {
 // breakThings breaks something at random at every tick. Something else may still be broken then; the same thing not.
 func (s *soak) breakThings(ctx context.Context, t *testing.T) {
 	t.Logf("the soak's seed is %d", s.seed)
-	dice := rand.New(rand.NewPCG(s.seed, 1<<32)) //nolint:gosec // a test's choice
+	dice := rand.New(rand.NewPCG(s.seed, 1<<32))
 	tick := time.NewTicker(faultEvery)
 	defer tick.Stop()
 	var running sync.WaitGroup
