@@ -114,6 +114,7 @@ func (c *Checker) Check(uploads []Upload, s State, allowed Allowed) []Violation 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := &look{Checker: c, State: s, uploads: uploads, allowed: allowed}
+	l.attribute()
 	for _, rule := range []func(*look){
 		(*look).accepted, (*look).sounding, (*look).referenced, (*look).mailed, (*look).expected,
 		(*look).orphans, (*look).refused, (*look).queued, (*look).processes, (*look).bytes,
@@ -130,6 +131,9 @@ type look struct {
 	uploads []Upload
 	allowed Allowed
 	found   []Violation
+
+	requests []*request
+	from     map[string]Upload // by job id
 }
 
 func (l *look) say(invariant, format string, args ...any) {
@@ -144,20 +148,4 @@ func (l *look) job(id string) (Job, bool) {
 		}
 	}
 	return Job{}, false
-}
-
-// sent returns the try that a job comes from: the one that was told its id, else one that was told nothing, or was
-// repeated under the same key.
-func (l *look) sent(j Job) (Upload, bool) {
-	for _, u := range l.uploads {
-		if u.Job == j.ID {
-			return u, true
-		}
-	}
-	for _, u := range l.uploads {
-		if u.Status == 0 && u.Owner == j.Owner && u.Name == j.Name && u.Video == j.VideoSHA256 {
-			return u, true
-		}
-	}
-	return Upload{}, false
 }

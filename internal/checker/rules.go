@@ -170,7 +170,8 @@ func (l *look) mailed() {
 // expected is I5.
 func (l *look) expected() {
 	for _, j := range l.Jobs {
-		if _, known := l.sent(j); !known && !hidden(j) && !l.wasRefused(j) {
+		_, known := l.sent(j)
+		if refused, other := l.surplus(j); !known && !hidden(j) && refused == nil && other == nil {
 			l.say("I5", "job %s of %s comes from nothing that was sent", j.ID, j.Owner)
 		}
 	}
@@ -205,50 +206,29 @@ func (l *look) orphans() {
 	}
 }
 
-// wasRefused reports whether the job can only come from a try whose client was told that it failed.
-func (l *look) wasRefused(j Job) bool {
-	if _, known := l.sent(j); known {
-		return false
-	}
-	return slices.ContainsFunc(l.uploads, func(u Upload) bool {
-		return u.Status != 200 && u.Status != 0 && u.Owner == j.Owner && u.Name == j.Name && u.Video == j.VideoSHA256
-	})
-}
-
 // refused is I7.
 func (l *look) refused() {
-	type ownKey struct{ owner, key string }
-	named := map[ownKey]string{}
-	for _, u := range l.uploads {
-		if u.Key == "" || u.Status != 200 {
-			continue
+	for _, r := range l.requests {
+		for _, u := range r.tries {
+			if u.Status == 200 && u.Job != r.job {
+				l.say("I7", "key %q of %s has the jobs %s and %s", u.Key, u.Owner, r.job, u.Job)
+			}
 		}
-		k := ownKey{u.Owner, u.Key}
-		if id := named[k]; id != "" && id != u.Job {
-			l.say("I7", "key %q of %s has the jobs %s and %s", u.Key, u.Owner, id, u.Job)
-		}
-		named[k] = u.Job
 	}
 	keys := map[string]string{}
 	for _, j := range l.Jobs {
 		if hidden(j) {
 			l.say("I7", "job %s of %s is still %s", j.ID, j.Owner, j.State)
 		}
-		if l.wasRefused(j) {
+		if refused, other := l.surplus(j); other != nil {
+			l.say("I7", "key %q of %s has the jobs %s and %s", other.tries[0].Key, j.Owner, other.job, j.ID)
+		} else if refused != nil {
 			l.say("I7", "job %s of %s is there although its upload was refused", j.ID, j.Owner)
 		}
 		if other := keys[j.Key]; other != "" {
 			l.say("I7", "jobs %s and %s have one key", other, j.ID)
 		}
 		keys[j.Key] = j.ID
-	}
-	// Of the tries under one key that got an id, all others that were told nothing must be the same job.
-	for k, id := range named {
-		for _, j := range l.Jobs {
-			if u, known := l.sent(j); known && u.Owner == k.owner && u.Key == k.key && j.ID != id && !hidden(j) {
-				l.say("I7", "key %q of %s has the jobs %s and %s", k.key, k.owner, id, j.ID)
-			}
-		}
 	}
 }
 
