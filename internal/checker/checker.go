@@ -69,9 +69,10 @@ type State struct {
 
 // Allowed is what a run excuses. The zero value excuses nothing.
 type Allowed struct {
-	DuplicateMails bool     // with the same Message-ID and Date
-	Poison         []string // bodies of the dead letters that must be there
-	MayFail        bool     // a job whose video is good may fail, for a reason that is told
+	DuplicateMails bool            // with the same Message-ID and Date
+	MailRefused    map[string]bool // owners whose mails the mail server may refuse for good, if the job says so
+	Poison         []string        // bodies of the dead letters that must be there
+	MayFail        bool            // a job whose video is good may fail, for a reason that is told
 }
 
 // Violation is one breach of a rule.

@@ -35,7 +35,7 @@ func (l *look) accepted() {
 			l.say("I1", "job %s is done although its video is bad", j.ID)
 		case known && j.Profile != u.Profile:
 			l.say("I1", "job %s has profile %q, asked for was %q", j.ID, j.Profile, u.Profile)
-		case j.Mail != "sent":
+		case j.Mail != "sent" && !l.mailRefused(j):
 			l.say("I1", "job %s has ended and its mail is %q", j.ID, j.Mail)
 		}
 	}
@@ -120,52 +120,52 @@ func (l *look) referenced() {
 	}
 }
 
-// about returns the job that a mail is about.
-func (l *look) about(m Mail) (Job, bool) {
-	for _, j := range l.Jobs {
-		if strings.Contains(m.MessageID, j.ID) {
-			return j, true
-		}
-	}
-	return Job{}, false
-}
-
 // mailed is I4.
 func (l *look) mailed() {
-	for _, j := range l.Jobs {
-		if j.State != done && j.State != failed {
-			continue
-		}
-		var mails []Mail
-		for _, m := range l.Mails {
-			if of, ok := l.about(m); ok && of.ID == j.ID {
-				mails = append(mails, m)
-			}
-		}
-		switch {
-		case len(mails) == 0:
-			l.say("I4", "job %s of %s is %s and nobody was told", j.ID, j.Owner, j.State)
-			continue
-		case len(mails) > 1 && !l.allowed.DuplicateMails:
-			l.say("I4", "%d mails about job %s", len(mails), j.ID)
-		}
-		for _, m := range mails {
-			if m.MessageID != mails[0].MessageID || !m.Date.Equal(mails[0].Date) {
-				l.say("I4", "two mails about job %s cannot be told to be one: %s of %v and %s of %v", j.ID, mails[0].MessageID, mails[0].Date, m.MessageID, m.Date)
-			}
-			if m.To != j.Owner {
-				l.say("I4", "the mail about job %s of %s went to %s", j.ID, j.Owner, m.To)
-			}
-			first, _, _ := strings.Cut(m.Body, "\n")
-			if want := "mp3 file_id: " + j.MP3 + " is now ready!"; j.State == done && first != want {
-				l.say("I4", "the mail about job %s begins %q, want %q", j.ID, first, want)
-			}
-			if j.State == failed && !strings.Contains(m.Subject, "failed") {
-				l.say("I4", "the mail about the failed job %s has subject %q", j.ID, m.Subject)
+	mails := map[string][]Mail{} // by job
+	for _, m := range l.Mails {
+		for _, j := range l.Jobs {
+			if strings.Contains(m.MessageID, j.ID) {
+				mails[j.ID] = append(mails[j.ID], m)
 			}
 		}
 	}
+	for _, j := range l.Jobs {
+		if j.State == done || j.State == failed {
+			l.told(j, mails[j.ID])
+		}
+	}
 }
+
+// told is I4 for one job that has ended.
+func (l *look) told(j Job, mails []Mail) {
+	switch refused := l.mailRefused(j); {
+	case len(mails) == 0 && !refused:
+		l.say("I4", "job %s of %s is %s and nobody was told", j.ID, j.Owner, j.State)
+	case len(mails) > 0 && refused && !l.allowed.DuplicateMails:
+		l.say("I4", "the mail about job %s was taken, and is noted as refused", j.ID)
+	case len(mails) > 1 && !l.allowed.DuplicateMails:
+		l.say("I4", "%d mails about job %s", len(mails), j.ID)
+	}
+	for _, m := range mails {
+		if m.MessageID != mails[0].MessageID || !m.Date.Equal(mails[0].Date) {
+			l.say("I4", "two mails about job %s cannot be told to be one: %s of %v and %s of %v", j.ID, mails[0].MessageID, mails[0].Date, m.MessageID, m.Date)
+		}
+		if m.To != j.Owner {
+			l.say("I4", "the mail about job %s of %s went to %s", j.ID, j.Owner, m.To)
+		}
+		first, _, _ := strings.Cut(m.Body, "\n")
+		if want := "mp3 file_id: " + j.MP3 + " is now ready!"; j.State == done && first != want {
+			l.say("I4", "the mail about job %s begins %q, want %q", j.ID, first, want)
+		}
+		if j.State == failed && (!strings.Contains(m.Subject, "failed") || strings.Contains(first, "is now ready!")) {
+			l.say("I4", "the mail about the failed job %s has subject %q and begins %q", j.ID, m.Subject, first)
+		}
+	}
+}
+
+// mailRefused reports whether the run excuses that the mail server would not have the job's mail.
+func (l *look) mailRefused(j Job) bool { return j.Mail == "failed" && l.allowed.MailRefused[j.Owner] }
 
 // expected is I5.
 func (l *look) expected() {
@@ -176,10 +176,17 @@ func (l *look) expected() {
 		}
 	}
 	for _, m := range l.Mails {
-		if _, known := l.about(m); !known {
+		if !l.wanted(m) {
 			l.say("I5", "mail %s to %s is about no job", m.MessageID, m.To)
 		}
 	}
+}
+
+// wanted reports whether a mail is about a job that is there, or was accepted and is gone, which is I1's affair.
+func (l *look) wanted(m Mail) bool {
+	names := func(id string) bool { return id != "" && strings.Contains(m.MessageID, id) }
+	return slices.ContainsFunc(l.Jobs, func(j Job) bool { return names(j.ID) }) ||
+		slices.ContainsFunc(l.uploads, func(u Upload) bool { return names(u.Job) })
 }
 
 // orphans is I6.
