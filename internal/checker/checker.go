@@ -31,6 +31,7 @@ type Upload struct {
 	Video   string        // SHA-256 of what was sent, in hex
 	Bytes   int64         // of it
 	Sound   time.Duration // how long it sounds; 0 if the job must fail
+	Reason  string        // for which the job must fail; empty if any will do
 	Status  int           // of the answer; 0 if none came: then it may have become a job
 	Job     string        // the id that a 200 named
 }

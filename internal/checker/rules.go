@@ -13,31 +13,57 @@ const (
 
 // accepted is I1.
 func (l *look) accepted() {
-	for _, u := range l.uploads {
-		if u.Status != 200 {
-			continue
-		}
-		if _, there := l.job(u.Job); !there {
-			l.say("I1", "job %s of %s was accepted and is gone", u.Job, u.Owner)
+	answers := map[string]*request{} // by the id that was told
+	for _, r := range l.requests {
+		for _, u := range r.tries {
+			if u.Status != 200 {
+				continue
+			}
+			if j, there := l.job(u.Job); !there {
+				l.say("I1", "job %s of %s was accepted and is gone", u.Job, u.Owner)
+			} else if hidden(j) {
+				l.say("I1", "job %s of %s was accepted and is %s", u.Job, u.Owner, j.State)
+			}
+			if other := answers[u.Job]; other != nil && other != r {
+				l.say("I1", "job %s is the answer to two uploads, of %s and %s", u.Job, other.tries[0].Owner, u.Owner)
+			}
+			answers[u.Job] = r
 		}
 	}
 	for _, j := range l.Jobs {
-		u, known := l.sent(j)
-		switch {
-		case hidden(j): // I7's affair
-		case j.State != done && j.State != failed:
-			l.say("I1", "job %s of %s is still %s", j.ID, j.Owner, j.State)
-		case j.State == failed && j.Reason == "":
-			l.say("I1", "job %s has failed without a reason", j.ID)
-		case known && j.State == failed && u.Sound > 0 && !l.allowed.MayFail:
-			l.say("I1", "job %s has failed (%s) although its video is good", j.ID, j.Reason)
-		case known && j.State == done && u.Sound == 0:
-			l.say("I1", "job %s is done although its video is bad", j.ID)
-		case known && j.Profile != u.Profile:
-			l.say("I1", "job %s has profile %q, asked for was %q", j.ID, j.Profile, u.Profile)
-		case j.Mail != "sent" && !l.mailRefused(j):
-			l.say("I1", "job %s has ended and its mail is %q", j.ID, j.Mail)
+		if !hidden(j) { // else it is I7's affair
+			l.ended(j)
 		}
+	}
+}
+
+// ended is I1 for one job: how it must have ended, and whose and what it must be.
+func (l *look) ended(j Job) {
+	switch {
+	case j.State != done && j.State != failed:
+		l.say("I1", "job %s of %s is still %s", j.ID, j.Owner, j.State)
+	case j.State == failed && j.Reason == "":
+		l.say("I1", "job %s has failed without a reason", j.ID)
+	case j.Mail != "sent" && !l.mailRefused(j):
+		l.say("I1", "job %s has ended and its mail is %q", j.ID, j.Mail)
+	}
+	u, known := l.sent(j)
+	if !known {
+		return
+	}
+	switch {
+	case j.State == failed && u.Sound > 0 && !l.allowed.MayFail:
+		l.say("I1", "job %s has failed (%s) although its video is good", j.ID, j.Reason)
+	case j.State == failed && u.Reason != "" && j.Reason != u.Reason:
+		l.say("I1", "job %s has failed for the reason %q, expected was %q", j.ID, j.Reason, u.Reason)
+	case j.State == done && u.Sound == 0:
+		l.say("I1", "job %s is done although its video is bad", j.ID)
+	}
+	if j.Profile != u.Profile {
+		l.say("I1", "job %s has profile %q, asked for was %q", j.ID, j.Profile, u.Profile)
+	}
+	if j.Owner != u.Owner {
+		l.say("I1", "job %s belongs to %s, sent was it by %s", j.ID, j.Owner, u.Owner)
 	}
 }
 
