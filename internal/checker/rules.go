@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -81,32 +82,38 @@ func (l *look) sounding() {
 			continue
 		}
 		sum, wrong := l.MP3s.whole(f)
+		if wrong == "" {
+			wrong = l.unlike(j, sum)
+		}
 		if wrong != "" {
 			l.say("I2", "mp3 %s of job %s: %s", j.MP3, j.ID, wrong)
-			continue
-		}
-		sound, heard := l.sounds[sum]
-		if !heard {
-			sound = decode(l.MP3s.Data[j.MP3])
-			l.sounds[sum] = sound
-		}
-		if sound.Wrong != "" {
-			l.say("I2", "mp3 %s of job %s does not decode: %s", j.MP3, j.ID, sound.Wrong)
-		}
-		u, known := l.sent(j)
-		if !known {
-			continue
-		}
-		if off := (sound.Duration - u.Sound).Abs(); off >= tolerance {
-			l.say("I2", "mp3 %s of job %s sounds for %v, its video for %v", j.MP3, j.ID, sound.Duration, u.Sound)
-		}
-		source := strings.Join([]string{u.Video, u.Name, u.Profile}, "\x00")
-		if before, made := l.made[source]; made && before != sum {
-			l.say("I2", "mp3 %s of job %s is not the one that the same video became before", j.MP3, j.ID)
-		} else if sound.Wrong == "" {
-			l.made[source] = sum
 		}
 	}
+}
+
+// unlike says how the job's MP3 of that SHA-256 differs from what its video must become; empty if it does not.
+func (l *look) unlike(j Job, sum string) string {
+	sound, heard := l.sounds[sum]
+	if !heard {
+		sound = decode(l.MP3s.Data[j.MP3])
+		l.sounds[sum] = sound
+	}
+	if sound.Wrong != "" {
+		return "it does not decode: " + sound.Wrong
+	}
+	u, known := l.sent(j)
+	if !known || u.Sound == 0 { // that it is done is I5's affair or I1's
+		return ""
+	}
+	if off := (sound.Duration - u.Sound).Abs(); off >= tolerance {
+		return fmt.Sprintf("it sounds for %v, its video for %v", sound.Duration, u.Sound)
+	}
+	source := strings.Join([]string{u.Video, u.Name, u.Profile}, "\x00")
+	if before, made := l.made[source]; made && before != sum {
+		return "it is not the one that the same video became before"
+	}
+	l.made[source] = sum
+	return ""
 }
 
 // referenced is I3.
