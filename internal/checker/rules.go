@@ -324,21 +324,19 @@ func (l *look) bytes() {
 		}
 		said[j.Owner] += j.VideoBytes + j.MP3Bytes
 		owners[j.ID], owners[j.MP3] = j.Owner, j.Owner
-		f, there := l.Videos.file(j.ID)
-		u, known := l.sent(j)
-		if !there || !known {
-			continue
-		}
-		switch sum, wrong := l.Videos.whole(f); {
-		case wrong != "":
-			l.say("I10", "video %s: %s", j.ID, wrong)
-		case sum != u.Video || f.Length != u.Bytes:
-			l.say("I10", "video %s is not what was sent", j.ID)
-		}
+		l.sizes(j)
 	}
 	for _, b := range []Bucket{l.Videos, l.MP3s} {
+		nobodys := map[string]int64{} // by file
 		for _, c := range b.Chunks {
-			held[owners[c.File.Hex()]] += c.Bytes
+			if owner, known := owners[c.File.Hex()]; known {
+				held[owner] += c.Bytes
+			} else {
+				nobodys[c.File.Hex()] += c.Bytes
+			}
+		}
+		for id, bytes := range nobodys {
+			l.say("I10", "%s: file %s holds %d bytes that are nobody's", b.Name, id, bytes)
 		}
 	}
 	for owner, bytes := range said {
@@ -346,7 +344,25 @@ func (l *look) bytes() {
 			l.say("I10", "the jobs of %s name %d bytes, the stores hold %d", owner, bytes, held[owner])
 		}
 	}
-	if bytes := held[""]; bytes != 0 {
-		l.say("I10", "the stores hold %d bytes that are nobody's", bytes)
+}
+
+// sizes is I10 for one job: its files are what it says and, the video, what was sent.
+func (l *look) sizes(j Job) {
+	if f, there := l.MP3s.file(j.MP3); there && f.Length != j.MP3Bytes {
+		l.say("I10", "mp3 %s has %d bytes, its job %s says %d", j.MP3, f.Length, j.ID, j.MP3Bytes)
+	}
+	f, there := l.Videos.file(j.ID)
+	if !there {
+		return // which is I3's affair
+	}
+	sum, wrong := l.Videos.whole(f)
+	u, known := l.sent(j)
+	switch {
+	case wrong != "":
+		l.say("I10", "video %s: %s", j.ID, wrong)
+	case f.Length != j.VideoBytes || j.VideoSHA256 != "" && sum != j.VideoSHA256:
+		l.say("I10", "video %s has %d bytes of SHA-256 %s, its job says %d of %s", j.ID, f.Length, sum, j.VideoBytes, j.VideoSHA256)
+	case known && (sum != u.Video || f.Length != u.Bytes):
+		l.say("I10", "video %s is not what was sent", j.ID)
 	}
 }
