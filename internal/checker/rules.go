@@ -137,8 +137,10 @@ func (l *look) referenced() {
 		if j.State == failed {
 			l.say("I3", "job %s has failed and names mp3 %s", j.ID, j.MP3)
 		}
-		if _, there := l.MP3s.file(j.MP3); !there {
+		if f, there := l.MP3s.file(j.MP3); !there {
 			l.say("I3", "mp3 %s of job %s is gone", j.MP3, j.ID)
+		} else if of := f.Metadata.Job; of != "" && of != j.ID {
+			l.say("I3", "mp3 %s of job %s was made for job %s", j.MP3, j.ID, of)
 		}
 	}
 	for _, f := range l.MP3s.Files {
