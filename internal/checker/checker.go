@@ -31,6 +31,7 @@ type Upload struct {
 	Video   string        // SHA-256 of what was sent, in hex
 	Bytes   int64         // of it
 	Sound   time.Duration // how long it sounds; 0 if the job must fail
+	Reason  string        // for which the job must fail; empty if any will do
 	Status  int           // of the answer; 0 if none came: then it may have become a job
 	Job     string        // the id that a 200 named
 }
@@ -69,9 +70,10 @@ type State struct {
 
 // Allowed is what a run excuses. The zero value excuses nothing.
 type Allowed struct {
-	DuplicateMails bool     // with the same Message-ID and Date
-	Poison         []string // bodies of the dead letters that must be there
-	MayFail        bool     // a job whose video is good may fail, for a reason that is told
+	DuplicateMails bool            // with the same Message-ID and Date
+	MailRefused    map[string]bool // owners whose mails the mail server may refuse for good, if the job says so
+	Poison         []string        // bodies of the dead letters that must be there
+	MayFail        bool            // a job whose video is good may fail, for a reason that is told
 }
 
 // Violation is one breach of a rule.
@@ -114,6 +116,7 @@ func (c *Checker) Check(uploads []Upload, s State, allowed Allowed) []Violation 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := &look{Checker: c, State: s, uploads: uploads, allowed: allowed}
+	l.attribute()
 	for _, rule := range []func(*look){
 		(*look).accepted, (*look).sounding, (*look).referenced, (*look).mailed, (*look).expected,
 		(*look).orphans, (*look).refused, (*look).queued, (*look).processes, (*look).bytes,
@@ -130,6 +133,9 @@ type look struct {
 	uploads []Upload
 	allowed Allowed
 	found   []Violation
+
+	requests []*request
+	from     map[string]Upload // by job id
 }
 
 func (l *look) say(invariant, format string, args ...any) {
@@ -144,20 +150,4 @@ func (l *look) job(id string) (Job, bool) {
 		}
 	}
 	return Job{}, false
-}
-
-// sent returns the try that a job comes from: the one that was told its id, else one that was told nothing, or was
-// repeated under the same key.
-func (l *look) sent(j Job) (Upload, bool) {
-	for _, u := range l.uploads {
-		if u.Job == j.ID {
-			return u, true
-		}
-	}
-	for _, u := range l.uploads {
-		if u.Status == 0 && u.Owner == j.Owner && u.Name == j.Name && u.Video == j.VideoSHA256 {
-			return u, true
-		}
-	}
-	return Upload{}, false
 }

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -13,31 +14,57 @@ const (
 
 // accepted is I1.
 func (l *look) accepted() {
-	for _, u := range l.uploads {
-		if u.Status != 200 {
-			continue
-		}
-		if _, there := l.job(u.Job); !there {
-			l.say("I1", "job %s of %s was accepted and is gone", u.Job, u.Owner)
+	answers := map[string]*request{} // by the id that was told
+	for _, r := range l.requests {
+		for _, u := range r.tries {
+			if u.Status != 200 {
+				continue
+			}
+			if j, there := l.job(u.Job); !there {
+				l.say("I1", "job %s of %s was accepted and is gone", u.Job, u.Owner)
+			} else if hidden(j) {
+				l.say("I1", "job %s of %s was accepted and is %s", u.Job, u.Owner, j.State)
+			}
+			if other := answers[u.Job]; other != nil && other != r {
+				l.say("I1", "job %s is the answer to two uploads, of %s and %s", u.Job, other.tries[0].Owner, u.Owner)
+			}
+			answers[u.Job] = r
 		}
 	}
 	for _, j := range l.Jobs {
-		u, known := l.sent(j)
-		switch {
-		case hidden(j): // I7's affair
-		case j.State != done && j.State != failed:
-			l.say("I1", "job %s of %s is still %s", j.ID, j.Owner, j.State)
-		case j.State == failed && j.Reason == "":
-			l.say("I1", "job %s has failed without a reason", j.ID)
-		case known && j.State == failed && u.Sound > 0 && !l.allowed.MayFail:
-			l.say("I1", "job %s has failed (%s) although its video is good", j.ID, j.Reason)
-		case known && j.State == done && u.Sound == 0:
-			l.say("I1", "job %s is done although its video is bad", j.ID)
-		case known && j.Profile != u.Profile:
-			l.say("I1", "job %s has profile %q, asked for was %q", j.ID, j.Profile, u.Profile)
-		case j.Mail != "sent":
-			l.say("I1", "job %s has ended and its mail is %q", j.ID, j.Mail)
+		if !hidden(j) { // else it is I7's affair
+			l.ended(j)
 		}
+	}
+}
+
+// ended is I1 for one job: how it must have ended, and whose and what it must be.
+func (l *look) ended(j Job) {
+	switch {
+	case j.State != done && j.State != failed:
+		l.say("I1", "job %s of %s is still %s", j.ID, j.Owner, j.State)
+	case j.State == failed && j.Reason == "":
+		l.say("I1", "job %s has failed without a reason", j.ID)
+	case j.Mail != "sent" && !l.mailRefused(j):
+		l.say("I1", "job %s has ended and its mail is %q", j.ID, j.Mail)
+	}
+	u, known := l.sent(j)
+	if !known {
+		return
+	}
+	switch {
+	case j.State == failed && u.Sound > 0 && !l.allowed.MayFail:
+		l.say("I1", "job %s has failed (%s) although its video is good", j.ID, j.Reason)
+	case j.State == failed && u.Reason != "" && j.Reason != u.Reason:
+		l.say("I1", "job %s has failed for the reason %q, expected was %q", j.ID, j.Reason, u.Reason)
+	case j.State == done && u.Sound == 0:
+		l.say("I1", "job %s is done although its video is bad", j.ID)
+	}
+	if j.Profile != u.Profile {
+		l.say("I1", "job %s has profile %q, asked for was %q", j.ID, j.Profile, u.Profile)
+	}
+	if j.Owner != u.Owner {
+		l.say("I1", "job %s belongs to %s, sent was it by %s", j.ID, j.Owner, u.Owner)
 	}
 }
 
@@ -55,32 +82,38 @@ func (l *look) sounding() {
 			continue
 		}
 		sum, wrong := l.MP3s.whole(f)
+		if wrong == "" {
+			wrong = l.unlike(j, sum)
+		}
 		if wrong != "" {
 			l.say("I2", "mp3 %s of job %s: %s", j.MP3, j.ID, wrong)
-			continue
-		}
-		sound, heard := l.sounds[sum]
-		if !heard {
-			sound = decode(l.MP3s.Data[j.MP3])
-			l.sounds[sum] = sound
-		}
-		if sound.Wrong != "" {
-			l.say("I2", "mp3 %s of job %s does not decode: %s", j.MP3, j.ID, sound.Wrong)
-		}
-		u, known := l.sent(j)
-		if !known {
-			continue
-		}
-		if off := (sound.Duration - u.Sound).Abs(); off >= tolerance {
-			l.say("I2", "mp3 %s of job %s sounds for %v, its video for %v", j.MP3, j.ID, sound.Duration, u.Sound)
-		}
-		source := strings.Join([]string{u.Video, u.Name, u.Profile}, "\x00")
-		if before, made := l.made[source]; made && before != sum {
-			l.say("I2", "mp3 %s of job %s is not the one that the same video became before", j.MP3, j.ID)
-		} else if sound.Wrong == "" {
-			l.made[source] = sum
 		}
 	}
+}
+
+// unlike says how the job's MP3 of that SHA-256 differs from what its video must become; empty if it does not.
+func (l *look) unlike(j Job, sum string) string {
+	sound, heard := l.sounds[sum]
+	if !heard {
+		sound = decode(l.MP3s.Data[j.MP3])
+		l.sounds[sum] = sound
+	}
+	if sound.Wrong != "" {
+		return "it does not decode: " + sound.Wrong
+	}
+	u, known := l.sent(j)
+	if !known || u.Sound == 0 { // that it is done is I5's affair or I1's
+		return ""
+	}
+	if off := (sound.Duration - u.Sound).Abs(); off >= tolerance {
+		return fmt.Sprintf("it sounds for %v, its video for %v", sound.Duration, u.Sound)
+	}
+	source := strings.Join([]string{u.Video, u.Name, u.Profile}, "\x00")
+	if before, made := l.made[source]; made && before != sum {
+		return "it is not the one that the same video became before"
+	}
+	l.made[source] = sum
+	return ""
 }
 
 // referenced is I3.
@@ -104,8 +137,10 @@ func (l *look) referenced() {
 		if j.State == failed {
 			l.say("I3", "job %s has failed and names mp3 %s", j.ID, j.MP3)
 		}
-		if _, there := l.MP3s.file(j.MP3); !there {
+		if f, there := l.MP3s.file(j.MP3); !there {
 			l.say("I3", "mp3 %s of job %s is gone", j.MP3, j.ID)
+		} else if of := f.Metadata.Job; of != "" && of != j.ID {
+			l.say("I3", "mp3 %s of job %s was made for job %s", j.MP3, j.ID, of)
 		}
 	}
 	for _, f := range l.MP3s.Files {
@@ -120,65 +155,73 @@ func (l *look) referenced() {
 	}
 }
 
-// about returns the job that a mail is about.
-func (l *look) about(m Mail) (Job, bool) {
-	for _, j := range l.Jobs {
-		if strings.Contains(m.MessageID, j.ID) {
-			return j, true
-		}
-	}
-	return Job{}, false
-}
-
 // mailed is I4.
 func (l *look) mailed() {
-	for _, j := range l.Jobs {
-		if j.State != done && j.State != failed {
-			continue
-		}
-		var mails []Mail
-		for _, m := range l.Mails {
-			if of, ok := l.about(m); ok && of.ID == j.ID {
-				mails = append(mails, m)
-			}
-		}
-		switch {
-		case len(mails) == 0:
-			l.say("I4", "job %s of %s is %s and nobody was told", j.ID, j.Owner, j.State)
-			continue
-		case len(mails) > 1 && !l.allowed.DuplicateMails:
-			l.say("I4", "%d mails about job %s", len(mails), j.ID)
-		}
-		for _, m := range mails {
-			if m.MessageID != mails[0].MessageID || !m.Date.Equal(mails[0].Date) {
-				l.say("I4", "two mails about job %s cannot be told to be one: %s of %v and %s of %v", j.ID, mails[0].MessageID, mails[0].Date, m.MessageID, m.Date)
-			}
-			if m.To != j.Owner {
-				l.say("I4", "the mail about job %s of %s went to %s", j.ID, j.Owner, m.To)
-			}
-			first, _, _ := strings.Cut(m.Body, "\n")
-			if want := "mp3 file_id: " + j.MP3 + " is now ready!"; j.State == done && first != want {
-				l.say("I4", "the mail about job %s begins %q, want %q", j.ID, first, want)
-			}
-			if j.State == failed && !strings.Contains(m.Subject, "failed") {
-				l.say("I4", "the mail about the failed job %s has subject %q", j.ID, m.Subject)
+	mails := map[string][]Mail{} // by job
+	for _, m := range l.Mails {
+		for _, j := range l.Jobs {
+			if strings.Contains(m.MessageID, j.ID) {
+				mails[j.ID] = append(mails[j.ID], m)
 			}
 		}
 	}
+	for _, j := range l.Jobs {
+		if j.State == done || j.State == failed {
+			l.told(j, mails[j.ID])
+		}
+	}
 }
+
+// told is I4 for one job that has ended.
+func (l *look) told(j Job, mails []Mail) {
+	switch refused := l.mailRefused(j); {
+	case len(mails) == 0 && !refused:
+		l.say("I4", "job %s of %s is %s and nobody was told", j.ID, j.Owner, j.State)
+	case len(mails) > 0 && refused && !l.allowed.DuplicateMails:
+		l.say("I4", "the mail about job %s was taken, and is noted as refused", j.ID)
+	case len(mails) > 1 && !l.allowed.DuplicateMails:
+		l.say("I4", "%d mails about job %s", len(mails), j.ID)
+	}
+	for _, m := range mails {
+		if m.MessageID != mails[0].MessageID || !m.Date.Equal(mails[0].Date) {
+			l.say("I4", "two mails about job %s cannot be told to be one: %s of %v and %s of %v", j.ID, mails[0].MessageID, mails[0].Date, m.MessageID, m.Date)
+		}
+		if m.To != j.Owner {
+			l.say("I4", "the mail about job %s of %s went to %s", j.ID, j.Owner, m.To)
+		}
+		first, _, _ := strings.Cut(m.Body, "\n")
+		if want := "mp3 file_id: " + j.MP3 + " is now ready!"; j.State == done && first != want {
+			l.say("I4", "the mail about job %s begins %q, want %q", j.ID, first, want)
+		}
+		if j.State == failed && (!strings.Contains(m.Subject, "failed") || strings.Contains(first, "is now ready!")) {
+			l.say("I4", "the mail about the failed job %s has subject %q and begins %q", j.ID, m.Subject, first)
+		}
+	}
+}
+
+// mailRefused reports whether the run excuses that the mail server would not have the job's mail.
+func (l *look) mailRefused(j Job) bool { return j.Mail == "failed" && l.allowed.MailRefused[j.Owner] }
 
 // expected is I5.
 func (l *look) expected() {
 	for _, j := range l.Jobs {
-		if _, known := l.sent(j); !known && !hidden(j) && !l.wasRefused(j) {
+		_, known := l.sent(j)
+		if refused, other := l.surplus(j); !known && !hidden(j) && refused == nil && other == nil {
 			l.say("I5", "job %s of %s comes from nothing that was sent", j.ID, j.Owner)
 		}
 	}
 	for _, m := range l.Mails {
-		if _, known := l.about(m); !known {
+		if !l.wanted(m) {
 			l.say("I5", "mail %s to %s is about no job", m.MessageID, m.To)
 		}
 	}
+}
+
+// wanted reports whether a mail is about a job that is there, or was accepted and is gone, which is I1's affair.
+func (l *look) wanted(m Mail) bool {
+	names := func(id string) bool { return id != "" && strings.Contains(m.MessageID, id) }
+	return slices.ContainsFunc(l.Jobs, func(j Job) bool { return names(j.ID) }) ||
+		slices.ContainsFunc(l.uploads, func(u Upload) bool { return names(u.Job) })
 }
 
 // orphans is I6.
@@ -205,50 +248,29 @@ func (l *look) orphans() {
 	}
 }
 
-// wasRefused reports whether the job can only come from a try whose client was told that it failed.
-func (l *look) wasRefused(j Job) bool {
-	if _, known := l.sent(j); known {
-		return false
-	}
-	return slices.ContainsFunc(l.uploads, func(u Upload) bool {
-		return u.Status != 200 && u.Status != 0 && u.Owner == j.Owner && u.Name == j.Name && u.Video == j.VideoSHA256
-	})
-}
-
 // refused is I7.
 func (l *look) refused() {
-	type ownKey struct{ owner, key string }
-	named := map[ownKey]string{}
-	for _, u := range l.uploads {
-		if u.Key == "" || u.Status != 200 {
-			continue
+	for _, r := range l.requests {
+		for _, u := range r.tries {
+			if u.Status == 200 && u.Job != r.job {
+				l.say("I7", "key %q of %s has the jobs %s and %s", u.Key, u.Owner, r.job, u.Job)
+			}
 		}
-		k := ownKey{u.Owner, u.Key}
-		if id := named[k]; id != "" && id != u.Job {
-			l.say("I7", "key %q of %s has the jobs %s and %s", u.Key, u.Owner, id, u.Job)
-		}
-		named[k] = u.Job
 	}
 	keys := map[string]string{}
 	for _, j := range l.Jobs {
 		if hidden(j) {
 			l.say("I7", "job %s of %s is still %s", j.ID, j.Owner, j.State)
 		}
-		if l.wasRefused(j) {
+		if refused, other := l.surplus(j); other != nil {
+			l.say("I7", "key %q of %s has the jobs %s and %s", other.tries[0].Key, j.Owner, other.job, j.ID)
+		} else if refused != nil {
 			l.say("I7", "job %s of %s is there although its upload was refused", j.ID, j.Owner)
 		}
 		if other := keys[j.Key]; other != "" {
 			l.say("I7", "jobs %s and %s have one key", other, j.ID)
 		}
 		keys[j.Key] = j.ID
-	}
-	// Of the tries under one key that got an id, all others that were told nothing must be the same job.
-	for k, id := range named {
-		for _, j := range l.Jobs {
-			if u, known := l.sent(j); known && u.Owner == k.owner && u.Key == k.key && j.ID != id && !hidden(j) {
-				l.say("I7", "key %q of %s has the jobs %s and %s", k.key, k.owner, id, j.ID)
-			}
-		}
 	}
 }
 
@@ -304,21 +326,19 @@ func (l *look) bytes() {
 		}
 		said[j.Owner] += j.VideoBytes + j.MP3Bytes
 		owners[j.ID], owners[j.MP3] = j.Owner, j.Owner
-		f, there := l.Videos.file(j.ID)
-		u, known := l.sent(j)
-		if !there || !known {
-			continue
-		}
-		switch sum, wrong := l.Videos.whole(f); {
-		case wrong != "":
-			l.say("I10", "video %s: %s", j.ID, wrong)
-		case sum != u.Video || f.Length != u.Bytes:
-			l.say("I10", "video %s is not what was sent", j.ID)
-		}
+		l.sizes(j)
 	}
 	for _, b := range []Bucket{l.Videos, l.MP3s} {
+		nobodys := map[string]int64{} // by file
 		for _, c := range b.Chunks {
-			held[owners[c.File.Hex()]] += c.Bytes
+			if owner, known := owners[c.File.Hex()]; known {
+				held[owner] += c.Bytes
+			} else {
+				nobodys[c.File.Hex()] += c.Bytes
+			}
+		}
+		for id, bytes := range nobodys {
+			l.say("I10", "%s: file %s holds %d bytes that are nobody's", b.Name, id, bytes)
 		}
 	}
 	for owner, bytes := range said {
@@ -326,7 +346,25 @@ func (l *look) bytes() {
 			l.say("I10", "the jobs of %s name %d bytes, the stores hold %d", owner, bytes, held[owner])
 		}
 	}
-	if bytes := held[""]; bytes != 0 {
-		l.say("I10", "the stores hold %d bytes that are nobody's", bytes)
+}
+
+// sizes is I10 for one job: its files are what it says and, the video, what was sent.
+func (l *look) sizes(j Job) {
+	if f, there := l.MP3s.file(j.MP3); there && f.Length != j.MP3Bytes {
+		l.say("I10", "mp3 %s has %d bytes, its job %s says %d", j.MP3, f.Length, j.ID, j.MP3Bytes)
+	}
+	f, there := l.Videos.file(j.ID)
+	if !there {
+		return // which is I3's affair
+	}
+	sum, wrong := l.Videos.whole(f)
+	u, known := l.sent(j)
+	switch {
+	case wrong != "":
+		l.say("I10", "video %s: %s", j.ID, wrong)
+	case f.Length != j.VideoBytes || j.VideoSHA256 != "" && sum != j.VideoSHA256:
+		l.say("I10", "video %s has %d bytes of SHA-256 %s, its job says %d of %s", j.ID, f.Length, sum, j.VideoBytes, j.VideoSHA256)
+	case known && (sum != u.Video || f.Length != u.Bytes):
+		l.say("I10", "video %s is not what was sent", j.ID)
 	}
 }

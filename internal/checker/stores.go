@@ -39,7 +39,7 @@ type Bucket struct {
 	Name   string
 	Files  []File
 	Chunks []Chunk
-	Data   map[string][]byte // of each file that is whole, by id; only where it was asked for
+	Data   map[string][]byte // the chunks of each file in their order, by id; only where it was asked for
 }
 
 // File is a document of fs.files.
@@ -48,6 +48,7 @@ type File struct {
 	Length   int64         `bson:"length"`
 	Metadata struct {
 		SHA256 string `bson:"sha256"`
+		Job    string `bson:"job"` // that it was made for; empty if somebody else stored it
 	} `bson:"metadata"`
 }
 

@@ -1,0 +1,9 @@
+package checker_test
+
+import (
+	"testing"
+
+	"mp3converter/internal/testserver"
+)
+
+func TestMain(m *testing.M) { testserver.Main(m) }
