@@ -14,12 +14,13 @@ import (
 // calm is how long an installation may take to come to rest after a fault, on two cores that are busy with other tests.
 const calm = 4 * time.Minute
 
-// violations waits until nothing is wrong any more, or calm is over, and returns what is.
-func (r *rig) violations(t testing.TB, allowed checker.Allowed) []checker.Violation {
+// violations waits until nothing is wrong any more, or calm is over, and returns what is. A look at much is dear, and should
+// come seldom.
+func (r *rig) violations(t testing.TB, every, calm time.Duration, allowed checker.Allowed) []checker.Violation {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), calm)
 	defer cancel()
-	found, err := r.checker.Settle(ctx, 200*time.Millisecond, func() (checker.State, error) { return r.look(ctx, t) }, r.history.Uploads, allowed)
+	found, err := r.checker.Settle(ctx, every, func() (checker.State, error) { return r.look(ctx, t) }, r.history.Uploads, allowed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -177,7 +177,7 @@ func (r *rig) wipe() {
 // check waits until nothing is wrong any more, and fails the test if something stays wrong.
 func (r *rig) check(t *testing.T, allowed checker.Allowed) {
 	t.Helper()
-	for _, v := range r.violations(t, allowed) {
+	for _, v := range r.violations(t, 200*time.Millisecond, calm, allowed) {
 		t.Errorf("%s: %s", v.Invariant, v.What)
 	}
 }

@@ -24,11 +24,11 @@ import (
 var soaking = flag.Duration("soak", 16*time.Second, "how long the soak lasts")
 
 const (
-	clients    = 6
+	clients    = 4
 	faultEvery = 2 * time.Second
 	// thinking is how long a client waits between two uploads. FerretDB reads all jobs for every look at one, so an
 	// hour's uploads must not come in a minute.
-	thinking = 3 * time.Second
+	thinking = 4 * time.Second
 )
 
 // TestSoak has clients upload while something breaks every two seconds, and then looks at everything that has become of it.
@@ -44,7 +44,7 @@ func TestSoak(t *testing.T) {
 	s.breakThings(ctx, t)
 	running.Wait()
 	s.mend(t)
-	found := s.violations(t, checker.Allowed{DuplicateMails: true})
+	found := s.violations(t, 2*time.Second, 10*time.Minute, checker.Allowed{DuplicateMails: true})
 	t.Logf("soak of %v:\n%s", *soaking, s.table(t, found))
 	for _, v := range found {
 		t.Error(v)
@@ -75,7 +75,9 @@ func newSoak(t *testing.T) *soak {
 	t.Cleanup(broker.Kill)
 	mysql := ownMySQL(t)
 	s := &soak{
-		rig: newRig(t, broker.URL(), "WORKERS=1", "ATTEMPTS=100", "CLEAN_SECONDS=8"), mysql: mysql, broker: broker, videos: soakVideos(t),
+		// What waits is rung for again, but not so often that it fills the queue.
+		rig:   newRig(t, broker.URL(), "WORKERS=1", "ATTEMPTS=100", "CLEAN_SECONDS=8", "REMIND_SECONDS=4", "REMIND_MAX_SECONDS=30"),
+		mysql: mysql, broker: broker, videos: soakVideos(t),
 		busy: map[string]bool{}, slots: map[string]*testsuite.Process{}, broken: map[string]int{}, seed: uint64(time.Now().UnixNano()),
 	}
 	s.At.MySQL = mysql.Addr
