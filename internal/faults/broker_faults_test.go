@@ -1,4 +1,205 @@
 package faults
 
+import (
+	"fmt"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"mp3converter/internal/checker"
+	"mp3converter/internal/failpoint"
+	"mp3converter/internal/testsuite"
+)
+
 // brokerFaults are the rows of the matrix about the broker.
-var brokerFaults = []fault{}
+func brokerFaults(t *testing.T) []fault {
+	b := newBrokerGround(t)
+	return append(b.messageFaults(), []fault{
+		{"absent when the services start, and for a while", "they start, uploads 200, drained later", true, b.on(b.absent)},
+		{"memory alarm", "uploads 200, SIGTERM ends the gateway meanwhile, drained later", false, b.on(b.alarm)},
+		{"queue video deleted while a job waits in it", "one MP3, one mail", false, b.on(b.videoDeleted)},
+		{"queue mp3 deleted while a mail waits in it", "one MP3, one mail", false, b.on(b.mp3Deleted)},
+		{"all its data erased, with jobs queued, converting and converted", "all done", true, b.on(b.erased)},
+		{"killed between publish and confirm, of the gateway", "published again; one MP3, one mail", true, b.on(b.killedUnderGateway)},
+		{"killed between publish and confirm, of the converter", "published again; one MP3, one mail", true, b.on(b.killedUnderConverter)},
+		{"a queue is full", "uploads 200, published later", true, b.on(b.full)},
+		{"frozen for some seconds", "uploads 200, drained later", true, b.on(b.frozen)},
+		{"queue made otherwise beforehand", "said in /readyz and log, no crash; works once it is mended", true, b.on(b.madeOtherwise)},
+		{"conversion longer than the broker's consumer timeout", "not lost, not looped: one attempt, one MP3, one mail", true, b.on(b.consumerTimeout)},
+		{"all of these", "no message is handed out and never settled", false, b.on(b.afterAll)},
+	}...)
+}
+
+func (b *brokerGround) absent(t *testing.T) string {
+	b.out(t, "gateway", "converter", "notification")
+	b.away(t, func() {
+		b.in(t, "notification", "converter", "gateway")
+		says(t, b.residents["gateway"].Process, "ready, coping without:\nrabbitmq: ")
+		says(t, b.residents["converter"].Process, "not ready:\nrabbitmq: ")
+		b.takes(t, clips(t, 3)...)
+	})
+	b.check(t, checker.Allowed{})
+	return "3 uploads 200, 3 done"
+}
+
+func (b *brokerGround) alarm(t *testing.T) string {
+	gateway := b.residents["gateway"]
+	b.ctl(t, "set_vm_memory_high_watermark", "0")
+	defer b.ctl(t, "set_vm_memory_high_watermark", "0.4")
+	before := b.takes(t, clips(t, 3)...)
+	says(t, gateway.Process, "blocked by the broker: low on memory")
+	b.out(t, "gateway") // which must end well
+	b.in(t, "gateway")
+	before = append(before, b.takes(t, clip(t, "second.mp4", 1))...)
+	for _, u := range before {
+		if state := b.person.Job(t, u.Job).State; state != "queued" {
+			t.Errorf("job %s is %s while nobody can be rung for", u.Name, state)
+		}
+	}
+	b.ctl(t, "set_vm_memory_high_watermark", "0.4")
+	b.check(t, checker.Allowed{})
+	return "4 uploads 200, gateway ended with 0, 4 done"
+}
+
+func (b *brokerGround) videoDeleted(t *testing.T) string {
+	b.out(t, "converter")
+	b.takes(t, clip(t, "waits.mp4", 1))
+	testsuite.Eventually(t, "a message waits", func() bool { return b.depth(t, "video") > 0 })
+	b.ctl(t, "delete_queue", "video")
+	b.takes(t, clip(t, "next.mp4", 1))
+	b.in(t, "converter")
+	b.check(t, checker.Allowed{})
+	return "2 done"
+}
+
+func (b *brokerGround) mp3Deleted(t *testing.T) string {
+	b.out(t, "notification")
+	u := b.takes(t, clip(t, "waits.mp4", 1))[0]
+	b.is(t, u, "converted")
+	testsuite.Eventually(t, "a message waits", func() bool { return b.depth(t, "mp3") > 0 })
+	b.ctl(t, "delete_queue", "mp3")
+	b.is(t, b.takes(t, clip(t, "next.mp4", 1))[0], "converted")
+	b.in(t, "notification")
+	b.check(t, checker.Allowed{})
+	return "2 done"
+}
+
+func (b *brokerGround) erased(t *testing.T) string {
+	b.out(t, "notification")
+	b.is(t, b.takes(t, clip(t, "mail waits.mp4", 1))[0], "converted")
+	b.out(t, "converter")
+	b.guest("converter", "FFMPEG="+testsuite.SlowFFmpeg(t))
+	b.is(t, b.takes(t, clip(t, "is converted.mp4", 4))[0], "converting")
+	b.takes(t, clip(t, "waits.mp4", 1))
+	b.away(t, func() {
+		if err := b.server.Erase(); err != nil {
+			t.Error(err)
+		}
+	})
+	b.in(t, "notification")
+	b.check(t, checker.Allowed{})
+	return "3 done"
+}
+
+func (b *brokerGround) killedUnderGateway(t *testing.T) string {
+	b.out(t, "gateway")
+	fired, settings := stalls(t, failpoint.Published)
+	b.guest("gateway", settings...)
+	told := make(chan checker.Upload)
+	v := clip(t, "unconfirmed.mp4", 1)
+	go func() { told <- b.try(v, "", 0) }()
+	testsuite.Eventually(t, "the message is on its way", func() bool { return exists(fired) })
+	b.away(t, func() {
+		if u := <-told; u.Status != 200 {
+			t.Errorf("the upload was answered %d", u.Status)
+		}
+	})
+	b.check(t, checker.Allowed{})
+	return "200, done"
+}
+
+func (b *brokerGround) killedUnderConverter(t *testing.T) string {
+	b.out(t, "converter")
+	fired, settings := stalls(t, failpoint.Published)
+	b.guest("converter", settings...)
+	b.takes(t, clip(t, "unconfirmed.mp4", 1))
+	testsuite.Eventually(t, "the message is on its way", func() bool { return exists(fired) })
+	b.away(t, func() {})
+	b.check(t, checker.Allowed{})
+	return "done"
+}
+
+func (b *brokerGround) full(t *testing.T) string {
+	b.out(t, "converter")
+	b.ctl(t, "set_policy", "short", "^video$", `{"max-length":2,"overflow":"reject-publish"}`, "--apply-to", "queues")
+	defer b.ctl(t, "clear_policy", "short")
+	b.takes(t, clips(t, 6)...)
+	testsuite.Eventually(t, "the gateway is refused", func() bool {
+		return b.residents["gateway"].Wrote("refused by the broker")
+	})
+	fits := b.depth(t, "video")
+	if fits >= 6 {
+		t.Errorf("%d messages are in a queue for 2", fits)
+	}
+	b.in(t, "converter")
+	b.check(t, checker.Allowed{})
+	return fmt.Sprintf("6 uploads 200, %d fitted, 6 done", fits)
+}
+
+func (b *brokerGround) frozen(t *testing.T) string {
+	b.server.Signal(syscall.SIGSTOP)
+	defer b.server.Signal(syscall.SIGCONT)
+	b.takes(t, clips(t, 3)...)
+	b.server.Signal(syscall.SIGCONT)
+	b.check(t, checker.Allowed{})
+	return "3 uploads 200, 3 done"
+}
+
+// madeOtherwise has an operator make the queue by hand, and mend it.
+func (b *brokerGround) madeOtherwise(t *testing.T) string {
+	b.out(t, "gateway", "converter") // what runs has seen to the queue already
+	b.ctl(t, "delete_queue", "video")
+	if _, err := channel(t, b.Broker).QueueDeclare("video", true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeClassic}); err != nil {
+		t.Fatal(err)
+	}
+	mend := sync.OnceFunc(func() { b.ctl(t, "delete_queue", "video") })
+	defer mend()
+	b.in(t, "gateway", "converter")
+	const mistake = "the queue was made otherwise than QUEUE_TYPE=quorum makes it"
+	says(t, b.residents["converter"].Process, mistake)
+	u := b.takes(t, clip(t, "waits.mp4", 1))[0]
+	for _, name := range []string{"converter", "gateway"} {
+		testsuite.Eventually(t, name+" logs it", func() bool { return b.residents[name].Wrote(mistake) })
+	}
+	if state := b.person.Job(t, u.Job).State; state != "queued" {
+		t.Errorf("the job is %s", state)
+	}
+	mend()
+	b.check(t, checker.Allowed{})
+	return "upload 200, converter not ready and says why, gateway logs it, done once mended"
+}
+
+// consumerTimeout has the broker lose patience with the converter, again and again.
+func (b *brokerGround) consumerTimeout(t *testing.T) string {
+	patience := func(timeout, look time.Duration) { // a channel takes them when it is opened
+		b.ctl(t, "eval", fmt.Sprintf("application:set_env(rabbit, consumer_timeout, %d), application:set_env(rabbit, channel_tick_interval, %d).",
+			timeout.Milliseconds(), look.Milliseconds()))
+	}
+	defer patience(30*time.Minute, time.Minute) // the defaults
+	patience(2*time.Second, time.Second)
+	b.out(t, "converter")
+	converter := b.guest("converter", "FFMPEG="+testsuite.SlowFFmpeg(t))
+	u := b.takes(t, clip(t, "long.mp4", 12))[0]
+	b.is(t, u, "converted", "done")
+	b.check(t, checker.Allowed{})
+	if !converter.Wrote("PRECONDITION_FAILED - delivery acknowledgement on channel") {
+		t.Error("the broker did not lose patience")
+	}
+	if n := b.person.Job(t, u.Job).Attempts; n != 1 {
+		t.Errorf("%d attempts, want 1", n)
+	}
+	return "channel closed with 406, 1 attempt, done"
+}

@@ -77,10 +77,19 @@ func queues(url string) (all []checker.Queue, dead []checker.DeadLetter, err err
 // unacked fails the test if a message was handed out and never settled.
 func (r *rig) unacked(t *testing.T) {
 	t.Helper()
-	for line := range strings.Lines(r.Ctl(t, "list_queues", "name", "messages_unacknowledged")) {
-		name, n, ok := strings.Cut(strings.TrimSpace(line), "\t")
+	for _, line := range unsettled(r.Ctl(t, "list_queues", "name", "messages_unacknowledged")) {
+		t.Errorf("I8: messages were handed out and never settled: %s", line)
+	}
+}
+
+// unsettled are the lines of rabbitmqctl's list that name any.
+func unsettled(list string) (lines []string) {
+	for line := range strings.Lines(list) {
+		line = strings.TrimSpace(line)
+		_, n, ok := strings.Cut(line, "\t")
 		if ok && n != "0" && n != "messages_unacknowledged" {
-			t.Errorf("I8: %s messages of queue %s were handed out and never settled", n, name)
+			lines = append(lines, line)
 		}
 	}
+	return lines
 }

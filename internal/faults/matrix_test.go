@@ -17,15 +17,21 @@ type fault struct {
 	tell func(t *testing.T) (seen string)
 }
 
-// matrix is the fault matrix, by what breaks.
-var matrix = map[string][]fault{
-	"client": clientFaults,
-	"auth":   authFaults,
-	"store":  storeFaults,
+// matrix is the fault matrix, by what breaks. What the rows of a kind share is made when their turn comes, and ends with
+// the kind's test.
+var matrix = map[string]func(t *testing.T) []fault{
+	"client": alone(clientFaults),
+	"auth":   alone(authFaults),
+	"store":  alone(storeFaults),
 	"broker": brokerFaults,
 	"worker": workerFaults,
-	"mail":   mailFaults,
-	"all":    allFaults,
+	"mail":   alone(mailFaults),
+	"all":    alone(allFaults),
+}
+
+// alone is for rows that share nothing.
+func alone(faults []fault) func(*testing.T) []fault {
+	return func(*testing.T) []fault { return faults }
 }
 
 // TestFaults tells the rows of each kind one after the other, and two kinds at a time.
@@ -39,7 +45,7 @@ func TestFaults(t *testing.T) {
 			t.Parallel()
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			for _, f := range faults {
+			for _, f := range faults(t) {
 				if f.slow && !*full {
 					continue
 				}

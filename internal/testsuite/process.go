@@ -132,6 +132,12 @@ func (p *Process) Kill() {
 // Signal sends the program a signal.
 func (p *Process) Signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
 
+// PID is the number by which the kernel knows the program.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Wrote reports whether the program's log holds the text.
+func (p *Process) Wrote(text string) bool { return strings.Contains(p.output(), text) }
+
 // Ended reports whether the program has ended.
 func (p *Process) Ended() bool {
 	select {

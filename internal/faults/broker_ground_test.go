@@ -1,0 +1,91 @@
+package faults
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mp3converter/internal/failpoint"
+	"mp3converter/internal/testserver"
+	"mp3converter/internal/testsuite"
+)
+
+// brokerGround has a broker that the rows may break: nobody else uses it.
+type brokerGround struct {
+	*ground
+	server *testserver.Rabbit
+}
+
+func newBrokerGround(t *testing.T) *brokerGround {
+	t.Helper()
+	server, err := testserver.StartRabbitMQ()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Kill)
+	return &brokerGround{newGround(t, server.URL(), "CONFIRM_SECONDS=2"), server}
+}
+
+// away kills the broker, has something happen meanwhile, and starts it again over what is left of its data.
+func (b *brokerGround) away(t *testing.T, meanwhile func()) {
+	t.Helper()
+	if err := b.server.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	b.server.Kill()
+	defer func() { // also if meanwhile ends the test: the next row finds a broker
+		if err := b.server.Restart(); err != nil {
+			t.Error(err)
+		}
+	}()
+	meanwhile()
+}
+
+// ctl runs rabbitmqctl.
+func (b *brokerGround) ctl(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := b.server.Ctl(args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// depth is how many messages wait in the queue.
+func (b *brokerGround) depth(t *testing.T, queue string) int {
+	t.Helper()
+	all, _, err := queues(b.Broker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range all {
+		if q.Name == queue {
+			return q.Ready
+		}
+	}
+	t.Fatalf("there is no queue %s", queue)
+	return 0
+}
+
+// stalls are the settings with which a service waits for five seconds once it has passed the point n times, and the file
+// by which that is known.
+func stalls(t *testing.T, point failpoint.Point) (fired string, settings []string) {
+	t.Helper()
+	fired = filepath.Join(t.TempDir(), "fired")
+	return fired, []string{fmt.Sprintf("FAILPOINT=%s:stall@1", point), "FAILPOINT_FIRED=" + fired}
+}
+
+// afterAll fails the test if a message was handed out and is never settled.
+func (b *brokerGround) afterAll(t *testing.T) string {
+	testsuite.Eventually(t, "no message is handed out and not settled", func() bool {
+		return len(unsettled(b.ctl(t, "list_queues", "name", "messages_unacknowledged"))) == 0
+	})
+	return "none"
+}
+
+// says waits until the service's /readyz has the text.
+func says(t *testing.T, p *testsuite.Process, text string) {
+	t.Helper()
+	testsuite.Eventually(t, p.Name+" says in /readyz: "+text, func() bool { return strings.Contains(p.Ready(t).Body, text) })
+}

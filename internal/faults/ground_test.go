@@ -1,0 +1,160 @@
+package faults
+
+import (
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+
+	"mp3converter/internal/checker"
+	"mp3converter/internal/testmedia"
+	"mp3converter/internal/testsuite"
+)
+
+// ground is a rig that the rows of a kind share. Each row finds one of each service running, as at first, and nothing in
+// the stores. What it starts besides is gone when the next begins.
+type ground struct {
+	*rig
+	gate      string
+	residents map[string]*resident
+	guests    []*testsuite.Process
+}
+
+// resident is a service that is there in every row.
+type resident struct {
+	*watched
+	out bool // the row has ended it and does without
+}
+
+// newGround makes the rig and has it do one job.
+func newGround(t *testing.T, rabbit string, settings ...string) *ground {
+	t.Helper()
+	g := &ground{rig: newRig(t, rabbit, append([]string{"WORKERS=1"}, settings...)...), residents: map[string]*resident{}}
+	g.StartAuth()
+	g.StartConverter()
+	g.StartNotification()
+	g.gateway()
+	g.gate = g.Gates[0]
+	g.user()
+	g.upload(clip(t, "first.mp4", 1), "", idle)
+	g.rig.check(t, checker.Allowed{})
+	for _, p := range []*testsuite.Process{g.Auth, g.Gateway, g.Converter, g.Notification} {
+		w := &watched{Process: p}
+		w.goroutines, w.rss = w.size(t)
+		g.residents[p.Name] = &resident{watched: w}
+	}
+	return g
+}
+
+// on makes a row of what is told on this ground.
+func (g *ground) on(tell func(t *testing.T) string) func(t *testing.T) string {
+	return func(t *testing.T) string {
+		for _, p := range g.guests {
+			if !p.Ended() {
+				p.Stop(t)
+			}
+		}
+		g.guests, g.Gates, g.URL = nil, []string{g.gate}, g.gate
+		for _, name := range services {
+			g.in(t, name)
+		}
+		g.wipe()
+		return tell(t)
+	}
+}
+
+// services in the order in which they are started.
+var services = []string{"auth", "gateway", "converter", "notification"}
+
+// out ends residents, as an orchestrator does.
+func (g *ground) out(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		g.residents[name].out = true
+		g.residents[name].Stop(t)
+	}
+}
+
+// in starts residents again that have ended, whatever ended them.
+func (g *ground) in(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		r := g.residents[name]
+		if r.Ended() {
+			r.Process = r.Again(g.t)
+		}
+		r.out = false
+	}
+}
+
+// guest starts one more of a service. A gateway is the only one that clients go to from then on.
+func (g *ground) guest(name string, settings ...string) *testsuite.Process {
+	g.t.Helper()
+	var p *testsuite.Process
+	switch name {
+	case "gateway":
+		p, g.Gates = g.gateway(settings...), g.Gates[len(g.Gates)-1:]
+		g.URL = g.Gates[0]
+	case "converter":
+		g.StartConverter(settings...)
+		p = g.Converter
+	case "notification":
+		g.StartNotification(settings...)
+		p = g.Notification
+	}
+	g.guests = append(g.guests, p)
+	return p
+}
+
+// check is the rig's, and no resident may have ended unless the row has ended it.
+func (g *ground) check(t *testing.T, allowed checker.Allowed) {
+	t.Helper()
+	g.watched = nil
+	for _, name := range services {
+		if r := g.residents[name]; !r.out {
+			g.watched = append(g.watched, r.watched)
+		}
+	}
+	g.rig.check(t, allowed)
+}
+
+// takes uploads the videos all at once. Each must be taken at the first try.
+func (g *ground) takes(t *testing.T, videos ...video) []checker.Upload {
+	t.Helper()
+	uploads := make([]checker.Upload, len(videos))
+	var running sync.WaitGroup
+	for i, v := range videos {
+		running.Go(func() { uploads[i] = g.try(v, "", 0) })
+	}
+	running.Wait()
+	for i, u := range uploads {
+		if u.Status != http.StatusOK {
+			t.Fatalf("the upload of %s was answered %d", videos[i].name, u.Status)
+		}
+	}
+	return uploads
+}
+
+// is waits until the job is in one of the states.
+func (g *ground) is(t *testing.T, u checker.Upload, states ...string) {
+	t.Helper()
+	testsuite.Eventually(t, "job "+u.Name+" is "+states[0], func() bool {
+		return slices.Contains(states, g.person.Job(t, u.Job).State)
+	})
+}
+
+// clip is a small video of so many seconds.
+func clip(tb testing.TB, name string, seconds float64) video {
+	tb.Helper()
+	file := testmedia.Clip(tb, testmedia.Spec{Seconds: seconds})
+	return video{name, []byte(testsuite.Read(tb, file)), testmedia.Duration(tb, file)}
+}
+
+// clips are n videos that differ by name.
+func clips(tb testing.TB, n int) (all []video) {
+	tb.Helper()
+	for i := range n {
+		all = append(all, clip(tb, number("clip", i)+".mp4", 1))
+	}
+	return all
+}
