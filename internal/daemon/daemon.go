@@ -148,7 +148,7 @@ func (p *Process) Serve(name, addr string, h http.Handler) (net.Addr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for %s: %w", name, err)
 	}
-	server := web.NewServer(h, p.Log)
+	server := web.NewServer(p.leaving(h), p.Log)
 	p.group.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve %s: %w", name, err)
@@ -167,6 +167,17 @@ func (p *Process) Serve(name, addr string, h http.Handler) (net.Addr, error) {
 	})
 	p.Log.Info("serving", "server", name, "addr", listener.Addr().String())
 	return listener.Addr(), nil
+}
+
+// leaving has clients whose connections stand go elsewhere once the process drains: without that their next request may
+// arrive when the connection has just been closed, and be lost.
+func (p *Process) leaving(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.ready.stopping.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // NewLog returns a logger that writes JSON, or text if w is a terminal.

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 
 // child is a service with one slow request; it prints its addresses.
 func child() error {
-	s := Settings{Ops: "127.0.0.1:0", Drain: 0, Grace: seconds(os.Getenv("DAEMON_TEST_GRACE"))}
+	s := Settings{Ops: "127.0.0.1:0", Drain: seconds(cmp.Or(os.Getenv("DAEMON_TEST_DRAIN"), "0")), Grace: seconds(os.Getenv("DAEMON_TEST_GRACE"))}
 	return Run("child", s, func(p *Process) error {
 		mux := http.NewServeMux()
 		mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
@@ -105,6 +106,40 @@ func TestASignalLetsTheRunningRequestEnd(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("the process ended with %v, want 0", err)
 	}
+}
+
+func TestADrainingProcessSendsItsClientsElsewhere(t *testing.T) {
+	t.Setenv("DAEMON_TEST_DRAIN", "3600")
+	cmd, lines, addr := process(t, "60")
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	go func() {
+		for lines.Scan() { // so that no request waits for a reader of its "began"
+		}
+	}()
+	ask := func() (closes bool) {
+		resp, err := http.Get("http://" + addr + "/slow")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Fatal(err)
+		}
+		return resp.Close
+	}
+	if ask() {
+		t.Error("a connection ends after one answer")
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		if ask() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("the draining process keeps its connections")
 }
 
 func TestARequestThatOutlivesTheGraceIsCutOff(t *testing.T) {
