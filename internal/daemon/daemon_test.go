@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"mp3converter/internal/settings"
+	"mp3converter/internal/web"
 )
 
 // TestMain lets the test binary be the process under test.
@@ -38,6 +39,11 @@ func child() error {
 		mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintln(os.Stdout, "began")
 			_, _ = io.Copy(w, r.Body)
+		})
+		mux.HandleFunc("/patient", func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintln(os.Stdout, "began")
+			<-r.Context().Done()
+			fmt.Fprint(w, context.Cause(r.Context()))
 		})
 		addr, err := p.Serve("http", "127.0.0.1:0", mux)
 		fmt.Fprintln(os.Stdout, addr)
@@ -154,6 +160,33 @@ func TestARequestThatOutlivesTheGraceIsCutOff(t *testing.T) {
 	body.Close()
 	if err := <-ended; err == nil {
 		t.Error("the request got a clean answer")
+	}
+}
+
+func TestARequestThatIsCutOffHasItsLastWords(t *testing.T) {
+	cmd, lines, addr := process(t, "0.05")
+	said := make(chan string, 1)
+	go func() {
+		defer close(said)
+		resp, err := http.Get("http://" + addr + "/patient")
+		if err != nil {
+			return
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		said <- string(text)
+	}()
+	if !lines.Scan() || lines.Text() != "began" {
+		t.Fatalf("the request did not begin: %q", lines.Text())
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the process ended with %v, want 0", err)
+	}
+	if got := <-said; got != web.ErrStopping.Error() {
+		t.Errorf("the request's last words: %q", got)
 	}
 }
 
