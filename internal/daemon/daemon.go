@@ -142,13 +142,16 @@ func (p *Process) Go(name string, part func(ctx context.Context) error) {
 func (p *Process) Defer(release func()) { p.deferred = append(p.deferred, release) }
 
 // Serve serves h on addr: it listens at once, so that a taken port is an error here, and returns where. When Context ends
-// it takes no more connections, lets the running requests end within Grace, and cuts off what is left.
+// it takes no more connections and lets the running requests end within Grace; then their own contexts end, with
+// web.ErrStopping, and after a few last words their connections.
 func (p *Process) Serve(name, addr string, h http.Handler) (net.Addr, error) {
 	listener, err := new(net.ListenConfig).Listen(p.ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for %s: %w", name, err)
 	}
-	server := web.NewServer(h, p.Log)
+	server := web.NewServer(p.leaving(h), p.Log)
+	requests, cut := context.WithCancelCause(context.Background())
+	server.BaseContext = func(net.Listener) context.Context { return requests }
 	p.group.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve %s: %w", name, err)
@@ -157,16 +160,40 @@ func (p *Process) Serve(name, addr string, h http.Handler) (net.Addr, error) {
 	})
 	p.group.Go(func() error {
 		<-p.ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), p.Grace())
-		defer cancel()
-		if err := server.Shutdown(grace); err != nil {
-			p.Log.Warn("cutting off requests that outlived the grace", "server", name)
-			return server.Close()
+		defer cut(nil)
+		if shutdown(server, p.Grace()) == nil {
+			return nil
 		}
-		return nil
+		p.Log.Warn("cutting off requests that outlived the grace", "server", name)
+		cut(web.ErrStopping)
+		if shutdown(server, lastWords) == nil {
+			return nil
+		}
+		return server.Close()
 	})
 	p.Log.Info("serving", "server", name, "addr", listener.Addr().String())
 	return listener.Addr(), nil
+}
+
+// lastWords is how long a request that is cut off has to say so, and to remove what it has half done.
+const lastWords = 5 * time.Second
+
+// shutdown takes no more connections and waits for the running requests, so long.
+func shutdown(server *http.Server, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return server.Shutdown(ctx)
+}
+
+// leaving has clients whose connections stand go elsewhere once the process drains: without that their next request may
+// arrive when the connection has just been closed, and be lost.
+func (p *Process) leaving(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.ready.stopping.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // NewLog returns a logger that writes JSON, or text if w is a terminal.

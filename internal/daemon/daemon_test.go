@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"mp3converter/internal/settings"
+	"mp3converter/internal/web"
 )
 
 // TestMain lets the test binary be the process under test.
@@ -31,12 +33,17 @@ func TestMain(m *testing.M) {
 
 // child is a service with one slow request; it prints its addresses.
 func child() error {
-	s := Settings{Ops: "127.0.0.1:0", Drain: 0, Grace: seconds(os.Getenv("DAEMON_TEST_GRACE"))}
+	s := Settings{Ops: "127.0.0.1:0", Drain: seconds(cmp.Or(os.Getenv("DAEMON_TEST_DRAIN"), "0")), Grace: seconds(os.Getenv("DAEMON_TEST_GRACE"))}
 	return Run("child", s, func(p *Process) error {
 		mux := http.NewServeMux()
 		mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintln(os.Stdout, "began")
 			_, _ = io.Copy(w, r.Body)
+		})
+		mux.HandleFunc("/patient", func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintln(os.Stdout, "began")
+			<-r.Context().Done()
+			fmt.Fprint(w, context.Cause(r.Context()))
 		})
 		addr, err := p.Serve("http", "127.0.0.1:0", mux)
 		fmt.Fprintln(os.Stdout, addr)
@@ -107,6 +114,40 @@ func TestASignalLetsTheRunningRequestEnd(t *testing.T) {
 	}
 }
 
+func TestADrainingProcessSendsItsClientsElsewhere(t *testing.T) {
+	t.Setenv("DAEMON_TEST_DRAIN", "3600")
+	cmd, lines, addr := process(t, "60")
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	go func() {
+		for lines.Scan() { // so that no request waits for a reader of its "began"
+		}
+	}()
+	ask := func() (closes bool) {
+		resp, err := http.Get("http://" + addr + "/slow")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Fatal(err)
+		}
+		return resp.Close
+	}
+	if ask() {
+		t.Error("a connection ends after one answer")
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		if ask() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("the draining process keeps its connections")
+}
+
 func TestARequestThatOutlivesTheGraceIsCutOff(t *testing.T) {
 	cmd, lines, addr := process(t, "0.05")
 	body, ended := slowRequest(t, lines, addr)
@@ -119,6 +160,33 @@ func TestARequestThatOutlivesTheGraceIsCutOff(t *testing.T) {
 	body.Close()
 	if err := <-ended; err == nil {
 		t.Error("the request got a clean answer")
+	}
+}
+
+func TestARequestThatIsCutOffHasItsLastWords(t *testing.T) {
+	cmd, lines, addr := process(t, "0.05")
+	said := make(chan string, 1)
+	go func() {
+		defer close(said)
+		resp, err := http.Get("http://" + addr + "/patient")
+		if err != nil {
+			return
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		said <- string(text)
+	}()
+	if !lines.Scan() || lines.Text() != "began" {
+		t.Fatalf("the request did not begin: %q", lines.Text())
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the process ended with %v, want 0", err)
+	}
+	if got := <-said; got != web.ErrStopping.Error() {
+		t.Errorf("the request's last words: %q", got)
 	}
 }
 

@@ -3,11 +3,13 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"mp3converter/internal/job"
@@ -21,8 +23,9 @@ const (
 
 // Auth is the client of the auth service. Close it when nobody uses it any more.
 type Auth struct {
-	base   string
-	client *http.Client
+	base     string
+	client   *http.Client
+	answered atomic.Bool // when it was last asked whose a token is
 }
 
 // NewAuth returns a client for the service at addr, host:port. A nil transport means a pool of connections of its own.
@@ -44,6 +47,18 @@ func NewAuth(addr string, transport http.RoundTripper) *Auth {
 
 // Close closes the idle connections.
 func (a *Auth) Close() { a.client.CloseIdleConnections() }
+
+// Ready returns nil if auth is known to answer. While the last answer was good that is so, and costs nothing; else auth is
+// asked about no token, which it refuses.
+func (a *Auth) Ready(ctx context.Context) error {
+	if a.answered.Load() {
+		return nil
+	}
+	if _, err := a.claims(ctx, nil); !errors.Is(err, errNoToken) {
+		return err
+	}
+	return nil
+}
 
 // reply is what auth has answered.
 type reply struct {
@@ -85,20 +100,30 @@ func (a *Auth) validate(ctx context.Context, authorization []string) (username s
 	case len(authorization) > 1:
 		return "", errBadToken
 	}
-	answer, err := a.ask(ctx, "/validate", authorization)
+	answer, err := a.claims(ctx, authorization)
 	if err != nil {
 		return "", err
 	}
-	switch answer.status {
-	case http.StatusOK:
-		return answer.username()
-	case http.StatusUnauthorized:
-		return "", errNoToken
-	case http.StatusForbidden:
-		return "", errBadToken
+	return answer.username()
+}
+
+// claims are what auth says of the token.
+func (a *Auth) claims(ctx context.Context, authorization []string) (reply, error) {
+	answer, err := a.ask(ctx, "/validate", authorization)
+	switch {
+	case err != nil:
+	case answer.status == http.StatusOK:
+	case answer.status == http.StatusUnauthorized:
+		err = errNoToken
+	case answer.status == http.StatusForbidden:
+		err = errBadToken
 	default:
-		return "", fmt.Errorf("auth answers /validate with %d", answer.status)
+		err = fmt.Errorf("auth answers /validate with %d", answer.status)
 	}
+	if ctx.Err() == nil { // else it is the client who has gone
+		a.answered.Store(err == nil || errors.Is(err, errNoToken) || errors.Is(err, errBadToken))
+	}
+	return answer, err
 }
 
 // username takes the claims apart.

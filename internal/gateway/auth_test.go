@@ -202,6 +202,36 @@ func TestAuthIsAway(t *testing.T) {
 	r.wantNothing()
 }
 
+func TestReadinessNamesAuthThatIsAway(t *testing.T) {
+	t.Parallel()
+	asked, status := 0, http.StatusUnauthorized
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		w.WriteHeader(status)
+	}))
+	defer server.Close()
+	auth := gateway.NewAuth(server.Listener.Addr().String(), nil)
+	defer auth.Close()
+	r := start(t, func(_ *rig, cfg *gateway.Config) { cfg.Auth = auth })
+	for range 3 {
+		if err := auth.Ready(t.Context()); err != nil {
+			t.Errorf("auth answers, and is %v", err)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("auth was asked %d times whether it is there, want once", asked)
+	}
+	status = http.StatusInternalServerError
+	r.wantProblem(r.do(request{path: "/jobs"}), 503, "try again")
+	if err := auth.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "500") {
+		t.Errorf("auth answers with 500, and is %v", err)
+	}
+	status = http.StatusUnauthorized
+	if err := auth.Ready(t.Context()); err != nil {
+		t.Errorf("auth is back, and is %v", err)
+	}
+}
+
 func TestAuthRestarts(t *testing.T) {
 	t.Parallel()
 	r := start(t)

@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"time"
+
+	"mp3converter/internal/web"
 )
 
 const (
@@ -25,9 +28,10 @@ func (s *Service) patient(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		b := &body{src: r.Body, control: http.NewResponseController(w), stall: s.cfg.Stall, left: s.cfg.Stall}
+		b := &body{ctx: r.Context(), src: r.Body, control: http.NewResponseController(w), stall: s.cfg.Stall, left: s.cfg.Stall}
 		b.deadline(time.Now().Add(s.cfg.Stall)) // net/http itself reads a little of what the handler leaves
 		r.Body = b
+		defer context.AfterFunc(b.ctx, func() { b.deadline(time.Now()) })() // whoever waits for the client waits no longer
 		next.ServeHTTP(w, r)
 		b.linger()
 	})
@@ -35,6 +39,7 @@ func (s *Service) patient(next http.Handler) http.Handler {
 
 // body is a request's body that gives up on a client that goes silent. The time in which nobody reads is not the client's.
 type body struct {
+	ctx     context.Context // the request's
 	src     io.ReadCloser
 	control *http.ResponseController
 	stall   time.Duration
@@ -46,11 +51,14 @@ type body struct {
 	whole bool          // all of it was read
 }
 
-// Read returns errStalled or errCut when the body ends too early.
+// Read returns errStalled, errCut or web.ErrStopping when the body ends too early.
 func (b *body) Read(p []byte) (int, error) {
 	b.begun = true
 	start := time.Now()
 	b.deadline(start.Add(b.left))
+	if b.cutOff() { // after the deadline was set, which else would replace the one that its end sets
+		return 0, web.ErrStopping
+	}
 	n, err := b.src.Read(p)
 	b.left -= time.Since(start)
 	if b.got += n; b.got >= pace {
@@ -64,12 +72,18 @@ func (b *body) Read(p []byte) (int, error) {
 	case err == io.EOF: // bare, as a reader says it; a wrapped one is a failure
 		b.whole = true
 		return n, io.EOF
+	case b.cutOff():
+		b.ended = false
+		return n, web.ErrStopping
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return n, errStalled
 	default:
 		return n, fmt.Errorf("%w: %w", errCut, err)
 	}
 }
+
+// cutOff tells the end of the process's grace from that of the connection, by which net/http ends the context as well.
+func (b *body) cutOff() bool { return errors.Is(context.Cause(b.ctx), web.ErrStopping) }
 
 // Close closes the body beneath.
 func (b *body) Close() error { return b.src.Close() }

@@ -50,7 +50,7 @@ func TestHowSlowASenderMayBe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &sender{ResponseWriter: httptest.NewRecorder(), every: tt.every, bytes: tt.bytes}
-				b := &body{src: io.NopCloser(s), control: http.NewResponseController(s), stall: 30 * time.Second, left: 30 * time.Second}
+				b := &body{ctx: t.Context(), src: io.NopCloser(s), control: http.NewResponseController(s), stall: 30 * time.Second, left: 30 * time.Second}
 				var err error
 				for start := time.Now(); err == nil && time.Since(start) < time.Hour; {
 					_, err = b.Read(make([]byte, 64<<10))

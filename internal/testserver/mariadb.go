@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -30,12 +29,7 @@ var sharedMariaDB = sync.OnceValues(func() (*MariaDB, error) {
 	if err != nil {
 		return m, err
 	}
-	script, err := InitSQL()
-	if err != nil {
-		return m, err
-	}
-	_, err = m.SQL(script)
-	return m, err
+	return m, m.Init()
 })
 
 // MySQL returns a server shared by the whole test process, on which init.sql was run. A test that empties its table, or
@@ -55,16 +49,18 @@ func StartMariaDB() (*MariaDB, error) {
 	return &MariaDB{s}, err
 }
 
+// Init runs init.sql.
+func (m *MariaDB) Init() error {
+	script, err := InitSQL()
+	if err != nil {
+		return err
+	}
+	_, err = m.SQL(script)
+	return err
+}
+
 // Restart starts a killed server over the same data.
 func (m *MariaDB) Restart() error { return m.run(mariadb()) }
-
-// Freeze stops the server as it is: it still accepts connections and never answers. The test's end thaws it at the latest.
-func (m *MariaDB) Freeze(tb testing.TB) (thaw func()) {
-	m.Signal(syscall.SIGSTOP)
-	thaw = func() { m.Signal(syscall.SIGCONT) }
-	tb.Cleanup(thaw)
-	return thaw
-}
 
 // SQL runs a script as `mysql -u root < script` does and returns what it printed: rows of values with tabs between.
 func (m *MariaDB) SQL(script string) (string, error) {

@@ -144,6 +144,14 @@ func (s *Server) run(sp spec) error {
 // Signal sends a signal to the server and its children.
 func (s *Server) Signal(sig syscall.Signal) { _ = syscall.Kill(-s.cmd.Process.Pid, sig) }
 
+// Freeze stops the server as it is: it still accepts connections and never answers. The test's end thaws it at the latest.
+func (s *Server) Freeze(tb testing.TB) (thaw func()) {
+	s.Signal(syscall.SIGSTOP)
+	thaw = func() { s.Signal(syscall.SIGCONT) }
+	tb.Cleanup(thaw)
+	return thaw
+}
+
 // Kill ends the server as kill -9 does and waits for it.
 func (s *Server) Kill() {
 	if s.cmd == nil || s.cmd.Process == nil {

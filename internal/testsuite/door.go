@@ -13,7 +13,7 @@ import (
 // server were down; when it is shut, whoever is inside is thrown out.
 type Door struct {
 	Addr string
-	to   string
+	to   func() string // host:port, for each guest
 
 	listener net.Listener
 	mu       sync.Mutex
@@ -23,6 +23,12 @@ type Door struct {
 
 // NewDoor returns a door that is shut.
 func NewDoor(t *testing.T, to string) *Door {
+	t.Helper()
+	return NewDoorToAny(t, func() string { return to })
+}
+
+// NewDoorToAny returns a door, shut, behind which each guest finds the server that to names then: none if it is empty.
+func NewDoorToAny(t *testing.T, to func() string) *Door {
 	t.Helper()
 	d := &Door{Addr: QuietAddr(t), to: to}
 	t.Cleanup(d.Shut)
@@ -78,7 +84,7 @@ func (d *Door) Shut() {
 
 func (d *Door) serve(guest net.Conn) {
 	defer guest.Close()
-	host, err := net.Dial("tcp", d.to)
+	host, err := net.Dial("tcp", d.to())
 	if err != nil {
 		return
 	}

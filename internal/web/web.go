@@ -33,6 +33,9 @@ func (r *Refusal) Error() string { return strconv.Itoa(r.Code) + " " + r.Text }
 // Unavailable is the answer when something that we need is away.
 var Unavailable = Refusal{Code: http.StatusServiceUnavailable, Text: "service unavailable, try again later", RetryAfter: 5 * time.Second}
 
+// ErrStopping is why the context of a request ends that outlives the grace of a process told to stop.
+var ErrStopping = errors.New("the process is stopping, and the grace is over")
+
 // Row says how an error is answered.
 type Row struct {
 	Err error
@@ -63,6 +66,9 @@ func (e Errors) Handle(h Handler) http.HandlerFunc {
 func (e Errors) answer(w http.ResponseWriter, r *http.Request, err error) {
 	refusal, known := e.find(err)
 	switch {
+	case errors.Is(context.Cause(r.Context()), ErrStopping):
+		refusal = Unavailable // whatever failed, it was cut off
+		Note(r.Context(), slog.LevelKey, slog.LevelWarn, "err", err)
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
 		Note(r.Context(), "gone", true) // nobody is there to read the answer
 	case !known:

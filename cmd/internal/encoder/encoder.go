@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -54,7 +55,8 @@ func New(p *daemon.Process, s Settings) Encoder {
 		if !e.works.Load() {
 			return errors.New("not seen to work yet; see FFMPEG and SCRATCH_DIR")
 		}
-		return nil
+		_, err := exec.LookPath(s.FFmpeg) // it may have gone since
+		return err
 	})
 	return e
 }

@@ -1,5 +1,4 @@
-// Package readme keeps README's tables of settings equal to the code. It is for tests: go test ./cmd/... -update writes
-// the tables anew, for review.
+// Package readme keeps README's tables equal to the code. It is for tests: -update writes the tables anew, for review.
 package readme
 
 import (
@@ -14,7 +13,7 @@ import (
 	"mp3converter/internal/settings"
 )
 
-var update = flag.Bool("update", false, "write README's tables of settings anew")
+var update = flag.Bool("update", false, "write README's tables anew")
 
 // Check compares the variables with the table between README's marks <!-- settings NAME --> and <!-- end -->. Variables
 // that are in the lists of shared ones have tables of their own.
@@ -31,24 +30,30 @@ func Check(t *testing.T, name string, vars []settings.Var, shared ...[]settings.
 			t.Errorf("%s is in the settings twice", v.Name)
 		}
 	}
+	Section(t, "settings "+name, table(vars))
+}
+
+// Section compares want with what is between README's marks <!-- NAME --> and <!-- end -->.
+func Section(t *testing.T, name, want string) {
+	t.Helper()
 	file := find(t)
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, ok := strings.Cut(string(text), "<!-- settings "+name+" -->\n")
+	mark := "<!-- " + name + " -->\n"
+	before, rest, ok := strings.Cut(string(text), mark)
 	got, after, closed := strings.Cut(rest, "<!-- end -->")
 	if !ok || !closed {
-		t.Fatalf("README.md has no <!-- settings %s --> … <!-- end -->", name)
+		t.Fatalf("README.md has no %s… <!-- end -->", mark)
 	}
-	want := table(vars)
 	if got == want {
 		return
 	}
 	if !*update {
-		t.Fatalf("README.md's settings of %s are not what the code has; go test ./cmd/... -update writes\n%s", name, want)
+		t.Fatalf("README.md's %s are not what the code has; the same test with -update writes\n%s", name, want)
 	}
-	text = []byte(before + "<!-- settings " + name + " -->\n" + want + "<!-- end -->" + after)
+	text = []byte(before + mark + want + "<!-- end -->" + after)
 	if err := os.WriteFile(file, text, 0o644); err != nil { //nolint:gosec // README is for everybody
 		t.Fatal(err)
 	}
