@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"time"
 
 	"mp3converter/internal/failpoint"
@@ -17,10 +18,10 @@ var errCommitted = errors.New("the upload is committed")
 
 // commit makes the stored video a job. From then on it is kept, whatever dies, so a client that leaves now does not stop
 // it. The error is fs.ErrExist if another job has the key, errLost if this one is certain never to come; any other leaves
-// it open, and then nothing may be removed.
+// it open, and then nothing may be removed and nothing said.
 func (s *Service) commit(ctx context.Context, key string, profile job.Profile, video job.File) (job.Job, error) {
 	ctx = context.WithoutCancel(ctx)
-	j, err := s.arrive(ctx, key, profile, video)
+	j, asked, err := s.arrive(ctx, key, profile, video)
 	switch {
 	case err == nil, errors.Is(err, errCommitted):
 		return j, nil
@@ -28,14 +29,17 @@ func (s *Service) commit(ctx context.Context, key string, profile job.Profile, v
 		return job.Job{}, fmt.Errorf("commit %s: %w", video.ID, errLost)
 	case errors.Is(err, fs.ErrExist):
 		return job.Job{}, fmt.Errorf("commit %s: %w", video.ID, err)
+	case !asked:
+		return job.Job{}, fmt.Errorf("commit %s: %w: %w", video.ID, errLost, err)
 	}
 	return s.settle(ctx, video.ID, fmt.Errorf("commit %s: %w", video.ID, err))
 }
 
-func (s *Service) arrive(ctx context.Context, key string, profile job.Profile, video job.File) (job.Job, error) {
+// arrive also reports whether the ledger was asked to store the job. If not, a failure leaves no doubt.
+func (s *Service) arrive(ctx context.Context, key string, profile job.Profile, video job.File) (j job.Job, asked bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	j, err := s.cfg.Ledger.Update(ctx, video.ID, func(j *job.Job) error {
+	j, err = s.cfg.Ledger.Update(ctx, video.ID, func(j *job.Job) error {
 		if j.Visible() {
 			return errCommitted
 		}
@@ -43,16 +47,19 @@ func (s *Service) arrive(ctx context.Context, key string, profile job.Profile, v
 			j.Key = key
 		}
 		j.Profile = profile
-		return j.Arrived(time.Now(), s.cfg.Rules, video)
+		err := j.Arrived(time.Now(), s.cfg.Rules, video)
+		asked = asked || err == nil
+		return err
 	})
 	if err == nil {
 		err = failpoint.At(failpoint.JobCommitted)
 	}
-	return j, err
+	return j, asked, err
 }
 
 // settle ends the doubt that a commit has left by failing with cause: either it did happen, or it is made impossible, for
-// a commit that is still on its way cannot pass a deletion. If the ledger does not answer for long, the doubt stays.
+// a commit that is still on its way cannot pass a deletion. If the ledger does not answer for long, the doubt stays, and
+// the client is told nothing: a refusal would be a lie if the job exists.
 func (s *Service) settle(ctx context.Context, id string, cause error) (job.Job, error) {
 	const settleTime, pause = 5 * time.Second, 100 * time.Millisecond
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
@@ -72,7 +79,7 @@ func (s *Service) settle(ctx context.Context, id string, cause error) (job.Job, 
 		}
 		select {
 		case <-ctx.Done():
-			return job.Job{}, fmt.Errorf("in doubt: %w", cause)
+			return job.Job{}, fmt.Errorf("in doubt: %w: %w", http.ErrAbortHandler, cause)
 		case <-time.After(pause):
 		}
 	}

@@ -91,23 +91,20 @@ func (r *rig) expire() {
 	}
 }
 
-// When the ledger is away for long, nobody knows whether the commit has happened. Then nothing may be removed.
+// When the ledger is away for long, nobody knows whether the commit has happened. Then nothing may be removed, and nothing
+// be said: that the upload was refused might be a lie.
 func TestACommitInDoubt(t *testing.T) {
 	t.Parallel()
 	for name, happened := range map[string]bool{"it has happened": true, "it has not": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var up atomic.Bool
-			r := start(t, hasty, broken(func(op string, call func() error) error {
-				if op != "update" || up.Load() {
-					return call()
-				}
-				if happened {
-					_ = call()
-				}
-				return errDown
-			}))
-			r.wantProblem(r.do(request{path: "/upload", form: file("video")}), 503, "try again")
+			r := start(t, hasty, func(r *rig, cfg *gateway.Config) {
+				cfg.Ledger = doubtful{r.ledger, happened, &up}
+			})
+			if a, err := r.try(request{path: "/upload", form: file("video")}); err == nil {
+				t.Errorf("answer = %d %q, want a broken connection", a.status, a.body)
+			}
 			jobs := r.all()
 			if len(jobs) != 1 {
 				t.Fatalf("jobs = %q", jobs)
@@ -126,6 +123,22 @@ func TestACommitInDoubt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A ledger that was never asked leaves no doubt, however long it is away.
+func TestACommitThatWasNeverAskedForIsRefused(t *testing.T) {
+	t.Parallel()
+	var up atomic.Bool
+	r := start(t, hasty, broken(func(op string, call func() error) error {
+		if op == "insert" || op == "put" || up.Load() {
+			return call()
+		}
+		return errDown
+	}))
+	r.wantProblem(r.do(request{path: "/upload", form: file("video")}), 503, "try again")
+	up.Store(true)
+	r.sweep()
+	r.wantNothing()
 }
 
 func TestABrokerThatIsAway(t *testing.T) {

@@ -158,6 +158,27 @@ func (o *overtaken) arrive(ctx context.Context) {
 	})
 }
 
+// doubtful is a ledger that never says whether an update has happened, until it is up.
+type doubtful struct {
+	gateway.Ledger
+	happens bool
+	up      *atomic.Bool
+}
+
+func (d doubtful) Update(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error) {
+	switch {
+	case d.up.Load():
+		return d.Ledger.Update(ctx, id, change)
+	case d.happens:
+		_, _ = d.Ledger.Update(ctx, id, change)
+	default:
+		if j, err := d.Get(ctx, id); err == nil {
+			_ = change(&j)
+		}
+	}
+	return job.Job{}, errDown
+}
+
 // dying is a store whose files break off after a while.
 type dying struct {
 	gateway.Files

@@ -51,7 +51,8 @@ func RequestID(ctx context.Context) string {
 	return ""
 }
 
-// Log gives each request an id and writes one line about it when it has ended, and counts it. A handler that panics has
+// Log gives each request an id and writes one line about it when it has ended, and counts it, with status 0 if it is broken
+// off unanswered. A handler that panics has
 // its stack logged and is answered with 500.
 func Log(log *slog.Logger, metrics prometheus.Registerer) func(http.Handler) http.Handler {
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -74,9 +75,12 @@ func Log(log *slog.Logger, metrics prometheus.Registerer) func(http.Handler) htt
 						cause = nil
 					}
 				}
-				took := time.Since(start)
-				seconds.WithLabelValues(route(r), method(r), fmt.Sprint(rec.code())).Observe(took.Seconds())
-				e.write(log, r, rec, took)
+				took, code := time.Since(start), rec.status
+				if code == 0 && cause == nil {
+					code = http.StatusOK // nothing written: net/http answers 200
+				} // else there is no answer
+				seconds.WithLabelValues(route(r), method(r), fmt.Sprint(code)).Observe(took.Seconds())
+				e.write(log, r, code, rec.bytes, took)
 				if cause != nil {
 					panic(http.ErrAbortHandler)
 				}
@@ -86,11 +90,11 @@ func Log(log *slog.Logger, metrics prometheus.Registerer) func(http.Handler) htt
 	}
 }
 
-func (e *event) write(log *slog.Logger, r *http.Request, rec *recorder, took time.Duration) {
+func (e *event) write(log *slog.Logger, r *http.Request, code int, bytes int64, took time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	facts := append([]any{
-		"request", e.id, "method", r.Method, "path", r.URL.Path, "status", rec.code(), "bytes", rec.bytes,
+		"request", e.id, "method", r.Method, "path", r.URL.Path, "status", code, "bytes", bytes,
 		"took", took.Round(time.Microsecond).String(), "client", r.RemoteAddr,
 	}, e.facts...)
 	log.Log(r.Context(), e.level, "request", facts...)
@@ -169,10 +173,3 @@ func (r *recorder) Write(b []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
-
-func (r *recorder) code() int {
-	if r.status == 0 {
-		return http.StatusOK // nothing written: net/http answers 200
-	}
-	return r.status
-}

@@ -43,8 +43,8 @@ type Row struct {
 }
 
 // Errors is a service's table. The first row whose Err is in the error's chain answers it; an error that is, or wraps, a
-// *Refusal answers itself; any other is logged in full and answered by Unavailable: what no row names is a store, broker
-// or service that is away.
+// *Refusal answers itself; for one that wraps http.ErrAbortHandler the connection is broken off without an answer; any
+// other is logged in full and answered by Unavailable: what no row names is a store, broker or service that is away.
 type Errors []Row
 
 // Handle makes an http.HandlerFunc of h.
@@ -54,6 +54,10 @@ func (e Errors) Handle(h Handler) http.HandlerFunc {
 		err := h(rec, r)
 		if err == nil {
 			return
+		}
+		if errors.Is(err, http.ErrAbortHandler) {
+			Note(r.Context(), slog.LevelKey, slog.LevelError, "err", err)
+			panic(http.ErrAbortHandler)
 		}
 		if rec.status != 0 { // the answer has begun: break it off, so that nobody takes the part for the whole
 			Note(r.Context(), "err", err)

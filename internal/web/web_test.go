@@ -102,6 +102,28 @@ func TestAnAnswerThatFailsHalfWayIsBrokenOff(t *testing.T) {
 	}
 }
 
+func TestNothingIsAnsweredWhereNothingMayBe(t *testing.T) {
+	var log bytes.Buffer
+	chain := Log(slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())(table.Handle(func(http.ResponseWriter, *http.Request) error {
+		return fmt.Errorf("in doubt: %w: store died", http.ErrAbortHandler)
+	}))
+	server := httptest.NewServer(chain)
+	defer server.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/thing", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := server.Client().Do(req)
+	if err == nil {
+		resp.Body.Close()
+		t.Errorf("answer = %d, want a broken connection", resp.StatusCode)
+	}
+	server.Close() // the line is written after the connection is closed
+	if text := log.String(); !strings.Contains(text, "store died") || !strings.Contains(text, "status=0") || strings.Contains(text, "stack") {
+		t.Errorf("the log does not say why, or too much:\n%s", text)
+	}
+}
+
 func TestAPanicIsLoggedAndAnsweredWithoutItsText(t *testing.T) {
 	resp, body, log := serve(t, func(http.ResponseWriter, *http.Request) error { panic("secret cause") }, "*/*")
 	if resp.StatusCode != 500 || strings.Contains(body, "secret") {
