@@ -124,13 +124,13 @@ func (p *Process) Stop(t *testing.T) {
 }
 
 // Tell asks the program to end, as an orchestrator does, and does not wait for it.
-func (p *Process) Tell() { p.signal(syscall.SIGTERM) }
+func (p *Process) Tell() { p.Signal(syscall.SIGTERM) }
 
 // Freeze stops the program as it is: it still accepts connections and never answers. The test's end thaws it at the
 // latest.
 func (p *Process) Freeze(t *testing.T) (thaw func()) {
-	p.signal(syscall.SIGSTOP)
-	thaw = func() { p.signal(syscall.SIGCONT) }
+	p.Signal(syscall.SIGSTOP)
+	thaw = func() { p.Signal(syscall.SIGCONT) }
 	t.Cleanup(thaw)
 	return thaw
 }
