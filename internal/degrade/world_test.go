@@ -102,12 +102,12 @@ func open(t *testing.T, to string) *testsuite.Door {
 // holdableFFmpeg is ffmpeg behind a barrier, so that a conversion can be under way for as long as a test wants.
 func holdableFFmpeg(t *testing.T) string {
 	t.Helper()
-	real, err := exec.LookPath("ffmpeg")
+	program, err := exec.LookPath("ffmpeg")
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "ffmpeg")
-	script := fmt.Appendf(nil, "#!/bin/sh\nwhile [ -e %s.hold ]; do sleep 0.1; done\nexec %s \"$@\"\n", path, real)
+	script := fmt.Appendf(nil, "#!/bin/sh\nwhile [ -e %s.hold ]; do sleep 0.1; done\nexec %s \"$@\"\n", path, program)
 	if err := os.WriteFile(path, script, 0o700); err != nil {
 		t.Fatal(err)
 	}
