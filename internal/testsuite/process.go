@@ -116,15 +116,21 @@ func (p *Process) Troubles() (lines []string) {
 // Stop ends the program as an orchestrator does: it must leave by itself, with status 0.
 func (p *Process) Stop(t *testing.T) {
 	t.Helper()
-	p.Signal(syscall.SIGTERM)
+	p.Tell()
+	p.Ends(t)
+}
+
+// Tell asks the program to end, as an orchestrator does, and does not wait for it.
+func (p *Process) Tell() { p.Signal(syscall.SIGTERM) }
+
+// Ends waits for the end of a program that was told to, which must be with status 0.
+func (p *Process) Ends(t *testing.T) {
+	t.Helper()
 	Eventually(t, p.Name+" ends after SIGTERM", p.Ended)
 	if p.err != nil {
 		t.Errorf("%s ended with %v after SIGTERM, want status 0", p.Name, p.err)
 	}
 }
-
-// Tell asks the program to end, as an orchestrator does, and does not wait for it.
-func (p *Process) Tell() { p.Signal(syscall.SIGTERM) }
 
 // Freeze stops the program as it is: it still accepts connections and never answers. The test's end thaws it at the
 // latest.
