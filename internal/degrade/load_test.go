@@ -12,7 +12,8 @@ import (
 	"mp3converter/internal/testsuite"
 )
 
-// load is users at work, until it is told to end. No request of theirs may fail.
+// load is users at work, until it is told to end. No request of theirs may fail; one may be told to come again, as on a
+// machine too busy for auth to answer within its two seconds.
 type load struct {
 	p    *testsuite.Person
 	mp3  string // can be downloaded
@@ -23,7 +24,8 @@ type load struct {
 	running sync.WaitGroup
 
 	mu     sync.Mutex
-	sent   map[string]int // requests, by what they are
+	served map[string]int // requests, by what they are
+	later  int            // 503 with Retry-After
 	failed []string
 	jobs   []string // behind uploads that were answered with 200
 }
@@ -37,7 +39,7 @@ func startLoad(t *testing.T, p *testsuite.Person) *load {
 	first := p.Upload(t, testsuite.Clip(t), "first.mp4")
 	l := &load{
 		p: p, mp3: testsuite.OrEmpty(p.Reaches(t, first, "done").MP3),
-		stop: make(chan struct{}), sent: map[string]int{}, jobs: []string{first},
+		stop: make(chan struct{}), served: map[string]int{}, jobs: []string{first},
 	}
 	upload := p.Posting(t, "/upload", nil, testsuite.FilePart("file", "vid_1.mp4", []byte(testsuite.Read(t, testsuite.Clip(t)))))
 	form, err := io.ReadAll(upload.Body)
@@ -96,36 +98,40 @@ func (l *load) repeat(request func() testsuite.Request) {
 func (l *load) note(r testsuite.Request, a testsuite.Answer, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.sent[r.Path]++
 	switch {
 	case err != nil:
 		l.failed = append(l.failed, fmt.Sprintf("%s: %v", r.Path, err))
+	case a.Status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") != "":
+		l.later++
 	case a.Status != http.StatusOK:
 		l.failed = append(l.failed, fmt.Sprintf("%s = %d %q", r.Path, a.Status, a.Body))
 	case r.Path == "/upload":
 		l.jobs = append(l.jobs, strings.TrimPrefix(a.Header.Get("Location"), "/jobs/"))
+		fallthrough
+	default:
+		l.served[r.Path]++
 	}
 }
 
-// more waits until each kind of request has been sent a few times more.
+// more waits until each kind of request has been served a few times more.
 func (l *load) more(t *testing.T) {
 	t.Helper()
 	const few = 3
 	l.mu.Lock()
 	before := map[string]int{}
-	for path, n := range l.sent {
+	for path, n := range l.served {
 		before[path] = n
 	}
 	l.mu.Unlock()
 	testsuite.Eventually(t, "the users go on", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		for path, n := range l.sent {
+		for path, n := range l.served {
 			if n < before[path]+few {
 				return false
 			}
 		}
-		return len(l.sent) == 4
+		return len(l.served) == 4
 	})
 }
 
@@ -137,5 +143,6 @@ func (l *load) check(t *testing.T) {
 	for _, failure := range l.failed {
 		t.Error(failure)
 	}
+	t.Logf("served %v, told to come again %d", l.served, l.later)
 	l.failed = nil
 }
