@@ -1,4 +1,178 @@
 package faults
 
-// mailFaults are the rows of the matrix about the mail.
-var mailFaults = []fault{}
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"mp3converter/internal/checker"
+	"mp3converter/internal/job"
+	"mp3converter/internal/testserver"
+	"mp3converter/internal/testsuite"
+)
+
+// mailGround has the mail server behind a proxy.
+type mailGround struct {
+	*ground
+	smtp *testserver.SMTP
+	way  *testserver.Proxy
+}
+
+// mailFaults are the rows of the matrix about the mail server.
+func mailFaults(t *testing.T) []fault {
+	g := newGround(t, testsuite.NewVhost(t))
+	m := &mailGround{g, g.At.SMTP, testserver.NewProxy(t, g.At.SMTP.Addr())}
+	return []fault{
+		{name: "refused", expected: "conversions go on, one mail each later", tell: g.on(m.refused)},
+		{name: "421 and 451, twice each", expected: "one mail, four tries before it", tell: g.on(m.greylisted)},
+		{name: "550 for the recipient", expected: "done, mail failed, the MP3 can be had", tell: g.on(m.unknown)},
+		{name: "hangs up before it takes the mail", expected: "one mail", tell: g.on(m.dropped(testserver.AtData, checker.Allowed{}))},
+		{name: "hangs up after it has taken the mail", expected: "the same Message-ID and Date once more", tell: g.on(m.dropped(testserver.AfterData, checker.Allowed{DuplicateMails: true}))},
+		{name: "a byte a second", expected: "given up in time, nothing else waits, one mail later", tell: g.on(m.tarPit)},
+		{name: "down while 60 mails wait", expected: "each once, no try that the ledger does not know", tell: g.on(m.waiting(60))},
+		{name: "down while 1000 mails wait", expected: "each once, no try that the ledger does not know", slow: true, tell: g.on(m.waiting(1000))},
+	}
+}
+
+// through has a notification of the row's own send through the proxy.
+func (m *mailGround) through(t *testing.T, settings ...string) {
+	t.Helper()
+	m.out(t, "notification")
+	_, port, _ := strings.Cut(m.way.Addr, ":")
+	m.guest("notification", append([]string{"SMTP_PORT=" + port}, settings...)...)
+}
+
+func (m *mailGround) refused(t *testing.T) string {
+	m.through(t)
+	m.way.Shut()
+	uploads := m.takes(t, clips(t, 3)...)
+	for _, u := range uploads {
+		m.is(t, u, "converted")
+	}
+	testsuite.Eventually(t, "the mail was tried", func() bool { return m.record(t, uploads[0].Job).MailTries > 1 })
+	m.way.Open()
+	m.check(t, checker.Allowed{})
+	return "3 converted meanwhile, 3 mails"
+}
+
+func (m *mailGround) greylisted(t *testing.T) string {
+	m.smtp.At(testserver.AtGreeting, testserver.Say(421, "come later"), testserver.Say(421, "come later"))
+	m.smtp.At(testserver.AtRcpt, testserver.Say(451, "4.7.1 greylisted"), testserver.Say(451, "4.7.1 greylisted"))
+	u := m.takes(t, clip(t, "grey.mp4", 1))[0]
+	m.check(t, checker.Allowed{})
+	tries := m.record(t, u.Job).MailTries
+	if tries != 4 {
+		t.Errorf("the ledger counts %d tries that were put off, want 4", tries)
+	}
+	return fmt.Sprintf("one mail after %d tries", tries)
+}
+
+func (m *mailGround) unknown(t *testing.T) string {
+	m.smtp.At(testserver.AtRcpt, testserver.Say(550, "5.1.1 no such user"))
+	u := m.takes(t, clip(t, "unknown.mp4", 1))[0]
+	m.check(t, checker.Allowed{MailRefused: map[string]bool{m.person.Email: true}})
+	j := m.record(t, u.Job)
+	if j.State != job.Done || j.Mail != job.MailFailed || !strings.Contains(j.MailError, "550") {
+		t.Errorf("the job is %s, its mail %s (%s)", j.State, j.Mail, j.MailError)
+	}
+	m.person.Download(t, j.MP3)
+	return "done, mail failed with the server's 550, downloaded"
+}
+
+// dropped has the server hang up once at the step.
+func (m *mailGround) dropped(at testserver.Step, allowed checker.Allowed) func(*testing.T) string {
+	return func(t *testing.T) string {
+		m.smtp.At(at, testserver.Drop())
+		m.takes(t, clip(t, "dropped.mp4", 1))
+		m.check(t, allowed)
+		return fmt.Sprintf("%d mails of one Message-ID", len(m.letters(t)))
+	}
+}
+
+func (m *mailGround) tarPit(t *testing.T) string {
+	m.through(t, "SMTP_TIMEOUT_SECONDS=1")
+	m.smtp.Drip(time.Second)
+	u := m.takes(t, clip(t, "tar.mp4", 1))[0]
+	m.is(t, u, "converted")
+	testsuite.Eventually(t, "the mail was given up twice", func() bool { return m.record(t, u.Job).MailTries > 1 })
+	other := m.takes(t, clip(t, "other.mp4", 1))[0]
+	m.is(t, other, "converted")
+	m.smtp.Drip(0)
+	m.check(t, checker.Allowed{})
+	return "given up after SMTP_TIMEOUT_SECONDS, 2 mails later"
+}
+
+// waiting has n finished jobs wait for a mail server that is down, for two tries of each.
+func (m *mailGround) waiting(n int) func(*testing.T) string {
+	return func(t *testing.T) string {
+		m.smtp.Always(testserver.AtGreeting, testserver.Say(421, "down"))
+		dials := m.smtp.Dials()
+		m.owe(t, n)
+		testsuite.Eventually(t, "each mail was tried twice", func() bool { tries, least := m.tries(t); return least >= 2 && tries > 0 })
+		m.smtp.Always(testserver.AtGreeting, testserver.Pass())
+		testsuite.Eventually(t, "all are done", func() bool {
+			done, err := m.db.Database("jobs").Collection("jobs").CountDocuments(t.Context(), bson.D{{Key: "state", Value: job.Done}})
+			return err == nil && done == int64(n)
+		})
+		ids := map[string]bool{}
+		for _, l := range m.letters(t) {
+			ids[l.MessageID] = true
+		}
+		tries, _ := m.tries(t)
+		dialled := m.smtp.Dials() - dials
+		if got := len(m.letters(t)); got != n || len(ids) != n {
+			t.Errorf("%d mails with %d Message-IDs, want %d", got, len(ids), n)
+		}
+		if dialled > tries+n {
+			t.Errorf("the mail server was called %d times, the ledger knows of %d", dialled, tries+n)
+		}
+		return fmt.Sprintf("%d mails, each once; %d calls, all in the ledger", len(ids), dialled)
+	}
+}
+
+// owe puts n jobs into the ledger that were converted and owe their mail.
+func (m *mailGround) owe(t *testing.T, n int) {
+	t.Helper()
+	now := time.Now()
+	var all []job.Job
+	for range n {
+		j := job.Adopt(now, job.DefaultRules(), job.Message{Video: job.NewID(now), MP3: job.NewID(now), Username: m.person.Email}, job.File{Name: "owed.mp4"})
+		j.Version, j.RingAt = 1, now
+		all = append(all, j)
+	}
+	if _, err := m.db.Database("jobs").Collection("jobs").InsertMany(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tries is how often mails were put off, in all, and the least often of any.
+func (m *mailGround) tries(t *testing.T) (all, least int) {
+	t.Helper()
+	found, err := m.db.Database("jobs").Collection("jobs").Find(t.Context(), bson.D{})
+	var jobs []job.Job
+	if err == nil {
+		err = found.All(t.Context(), &jobs)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, j := range jobs {
+		all += j.MailTries
+		if i == 0 || j.MailTries < least {
+			least = j.MailTries
+		}
+	}
+	return all, least
+}
+
+// record is the job as the ledger has it.
+func (r *rig) record(t *testing.T, id string) (j job.Job) {
+	t.Helper()
+	if err := r.db.Database("jobs").Collection("jobs").FindOne(t.Context(), bson.D{{Key: "_id", Value: id}}).Decode(&j); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}

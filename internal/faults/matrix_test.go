@@ -25,7 +25,7 @@ var matrix = map[string]func(t *testing.T) []fault{
 	"store":  alone(storeFaults),
 	"broker": brokerFaults,
 	"worker": workerFaults,
-	"mail":   alone(mailFaults),
+	"mail":   mailFaults,
 	"all":    alone(allFaults),
 }
 
