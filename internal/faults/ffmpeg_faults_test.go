@@ -16,7 +16,7 @@ func (w workerGround) ffmpegFaults() []fault {
 	return []fault{
 		{"ffmpeg killed, then crashed, while it runs", "two attempts counted, the third ends well", false, w.on(w.ffmpegKilled)},
 		{"ffmpeg crashes on one video every time", "failed as crashed after ATTEMPTS, owner told, others unaffected", false, w.on(w.ffmpegCrashes)},
-		{"ffmpeg hangs", "killed and counted, then done; no process, no file left", false, w.on(w.ffmpegHangs)},
+		{"ffmpeg hangs", "killed and counted, then done; no process, no file left", true, w.on(w.ffmpegHangs)},
 		{"ffmpeg spins for ever, silently and with progress", "crashed and too_slow; no process, no file left", true, w.on(w.ffmpegSpins)},
 		{"ffmpeg out of memory", "counted, then done", false, w.on(w.ffmpegStarves)},
 		{"videos that are none, or not whole", "failed with their reasons, owner told, others unaffected", false, w.on(w.poison)},
@@ -25,7 +25,7 @@ func (w workerGround) ffmpegFaults() []fault {
 
 func (w workerGround) ffmpegKilled(t *testing.T) string {
 	worker := w.worker(t)
-	u := w.takes(t, clip(t, "hit.mp4", 4))[0]
+	u := w.takes(t, clip(t, "hit.mp4", 3))[0]
 	first := worker.ffmpeg(t, "hit.mp4")
 	signal(t, first, syscall.SIGKILL)
 	signal(t, worker.ffmpeg(t, "hit.mp4", first), syscall.SIGSEGV)

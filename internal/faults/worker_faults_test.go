@@ -20,7 +20,7 @@ func workerFaults(t *testing.T) []fault {
 		{"scratch folder full, for the video and for the MP3", "postponed, not counted, done when there is space; no file left", false, w.on(w.scratchFull)},
 		{"converter killed while ffmpeg runs", "ffmpeg dies with it, no file left, another does the job", false, w.on(w.killed)},
 		{"converter frozen past its lease", "another does the job; woken, it commits nothing and leaves nothing", false, w.on(w.frozen)},
-		{"two converters, then two notifications, rung for one job at the same instant", "one claim wins: one attempt, one MP3, one mail", false, w.on(w.atOnce)},
+		{"two converters, then two notifications, rung for one job at the same instant", "one claim wins: one attempt, one MP3, one mail", true, w.on(w.atOnce)},
 		{"converter out of memory", "it dies with its ffmpeg, another does the job", true, w.on(w.starved)},
 		{"a job whose every worker vanishes", "failed as crashed after ATTEMPTS, owner told, no endless loop", true, w.on(w.vanishing)},
 	}...)
@@ -34,7 +34,7 @@ func (w workerGround) scratchFull(t *testing.T) string {
 		t.Fatalf("mount a small folder, which only root may: %v", err)
 	}
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
-	worker := w.worker(t, "SCRATCH_DIR="+dir)
+	worker := w.worker(t, "SCRATCH_DIR="+dir, "FFMPEG=ffmpeg")
 	worker.scratch = dir
 	filler := filepath.Join(dir, "filler")
 	v := talk(t)

@@ -118,12 +118,12 @@ func signal(t *testing.T, pid int, sig syscall.Signal) {
 // fakeFFmpeg returns a program that is the real one but for the titles for which the cases of a shell say otherwise.
 func fakeFFmpeg(t *testing.T, cases string) string {
 	t.Helper()
-	real, err := exec.LookPath("ffmpeg")
+	path, err := exec.LookPath("ffmpeg")
 	if err != nil {
 		t.Fatal(err)
 	}
 	script := filepath.Join(t.TempDir(), "ffmpeg")
-	text := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in\n%s\nesac\nexec %s \"$@\"\n", cases, real)
+	text := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in\n%s\nesac\nexec %s \"$@\"\n", cases, path)
 	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
 		t.Fatal(err)
 	}
