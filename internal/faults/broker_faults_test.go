@@ -106,7 +106,7 @@ func (b *brokerGround) erased(t *testing.T) string {
 
 func (b *brokerGround) killedUnderGateway(t *testing.T) string {
 	b.out(t, "gateway")
-	fired, settings := stalls(t, failpoint.Published)
+	fired, settings := hits(t, failpoint.Published, "stall", 1)
 	b.guest("gateway", settings...)
 	told := make(chan checker.Upload)
 	v := clip(t, "unconfirmed.mp4", 1)
@@ -123,7 +123,7 @@ func (b *brokerGround) killedUnderGateway(t *testing.T) string {
 
 func (b *brokerGround) killedUnderConverter(t *testing.T) string {
 	b.out(t, "converter")
-	fired, settings := stalls(t, failpoint.Published)
+	fired, settings := hits(t, failpoint.Published, "stall", 1)
 	b.guest("converter", settings...)
 	b.takes(t, clip(t, "unconfirmed.mp4", 1))
 	testsuite.Eventually(t, "the message is on its way", func() bool { return exists(fired) })

@@ -1,12 +1,9 @@
 package faults
 
 import (
-	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"mp3converter/internal/failpoint"
 	"mp3converter/internal/testserver"
 	"mp3converter/internal/testsuite"
 )
@@ -66,14 +63,6 @@ func (b *brokerGround) depth(t *testing.T, queue string) int {
 	}
 	t.Fatalf("there is no queue %s", queue)
 	return 0
-}
-
-// stalls are the settings with which a service waits for five seconds once it has passed the point n times, and the file
-// by which that is known.
-func stalls(t *testing.T, point failpoint.Point) (fired string, settings []string) {
-	t.Helper()
-	fired = filepath.Join(t.TempDir(), "fired")
-	return fired, []string{fmt.Sprintf("FAILPOINT=%s:stall@1", point), "FAILPOINT_FIRED=" + fired}
 }
 
 // afterAll fails the test if a message was handed out and is never settled.

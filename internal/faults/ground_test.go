@@ -1,12 +1,15 @@
 package faults
 
 import (
+	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
 
 	"mp3converter/internal/checker"
+	"mp3converter/internal/failpoint"
 	"mp3converter/internal/testmedia"
 	"mp3converter/internal/testsuite"
 )
@@ -157,4 +160,11 @@ func clips(tb testing.TB, n int) (all []video) {
 		all = append(all, clip(tb, number("clip", i)+".mp4", 1))
 	}
 	return all
+}
+
+// hits are the settings with which a service is hit at its n-th passage of the point, and the file by which that is known.
+func hits(t *testing.T, point failpoint.Point, action string, n int) (fired string, settings []string) {
+	t.Helper()
+	fired = filepath.Join(t.TempDir(), "fired")
+	return fired, []string{fmt.Sprintf("FAILPOINT=%s:%s@%d", point, action, n), "FAILPOINT_FIRED=" + fired}
 }

@@ -1,9 +1,13 @@
 package faults
 
 import (
+	"encoding/json"
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"mp3converter/internal/checker"
+	"mp3converter/internal/testsuite"
 )
 
 // publish puts bodies into a queue as somebody else does: with no properties, which is how ours are told apart. It returns
@@ -23,6 +27,22 @@ func publish(t *testing.T, url, queue string, bodies ...string) {
 			t.Fatalf("publish to %s: confirmed %v, %v", queue, ok, err)
 		}
 	}
+}
+
+// message is the one that the original would publish about the upload now.
+func (r *rig) message(t *testing.T, u checker.Upload) string {
+	t.Helper()
+	fields := map[string]any{"video_fid": u.Job, "mp3_fid": nil, "username": u.Owner}
+	if a := r.person.Get(t, "/jobs/"+u.Job); a.Status == 200 {
+		var j testsuite.JobView
+		a.Into(t, &j)
+		fields["mp3_fid"] = j.MP3
+	}
+	body, err := json.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 // take takes up to n messages out of a queue; all if n is negative.

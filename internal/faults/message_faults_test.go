@@ -57,22 +57,6 @@ func (b *brokerGround) shuffled(t *testing.T) string {
 	return fmt.Sprintf("%d jobs, %d messages each: %d MP3s, %d mails", len(jobs), 2*copies, len(jobs), len(jobs))
 }
 
-// message is the one that the original would publish about the upload now.
-func (b *brokerGround) message(t *testing.T, u checker.Upload) string {
-	t.Helper()
-	fields := map[string]any{"video_fid": u.Job, "mp3_fid": nil, "username": u.Owner}
-	if a := b.person.Get(t, "/jobs/"+u.Job); a.Status == 200 {
-		var j testsuite.JobView
-		a.Into(t, &j)
-		fields["mp3_fid"] = j.MP3
-	}
-	body, err := json.Marshal(fields)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(body)
-}
-
 // original stores a video as the original's gateway does: without a job, an owner or a hash.
 func (b *brokerGround) original(t *testing.T, v video) checker.Upload {
 	t.Helper()

@@ -15,6 +15,7 @@ const (
 	damage                    // some of it cannot; perhaps only of the picture
 	harmless
 	diskFull
+	noMemory // who is to blame cannot be known: a small machine, or a file that says it needs the moon
 	findingKinds
 )
 
@@ -23,6 +24,7 @@ var phrases = []struct {
 	text string
 	is   finding
 }{
+	{"Cannot allocate memory", noMemory}, // before all that it may be the cause of
 	{"Error while decoding stream", lostPacket},
 	{"Error submitting packet to decoder", lostPacket}, // since 6.1
 	{"File ended prematurely", lostEnd},                // Matroska

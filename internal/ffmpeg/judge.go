@@ -87,6 +87,8 @@ func (r Runner) judge(o outcome) error {
 	switch {
 	case o.findings.has(diskFull): // with any exit status, 0 among them
 		return fmt.Errorf("ffmpeg: %w: %s", job.ErrTransient, o.findings.complaint)
+	case o.findings.has(noMemory): // the same: what it could not decode it leaves out
+		return fmt.Errorf("ffmpeg: out of memory: %s", o.findings.complaint)
 	case o.mp3.bytes >= r.MaxBytes, o.signal == syscall.SIGXFSZ:
 		return job.Failing(job.ReasonTooLarge, "%d MB is the limit", r.MaxBytes/1e6)
 	case o.signal != 0:

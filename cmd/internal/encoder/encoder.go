@@ -22,13 +22,15 @@ type Settings struct {
 	FFmpeg      string           `env:"FFMPEG" envDefault:"ffmpeg" doc:"the ffmpeg program"`
 	Scratch     string           `env:"SCRATCH_DIR" envDefault:"/tmp" doc:"folder for the running conversions: WORKERS times the largest video and its MP3"`
 	MaxDuration settings.Seconds `env:"MAX_DURATION_SECONDS" envDefault:"43200" doc:"longest sound; a longer one fails as too_long"`
+	Stall       settings.Seconds `env:"FFMPEG_STALL_SECONDS" envDefault:"20" doc:"an ffmpeg silent for this long, and a second more for every 16 MiB of video, is killed; the conversion has crashed"`
+	Wall        settings.Seconds `env:"FFMPEG_WALL_SECONDS" envDefault:"30" doc:"a conversion that takes this long, and a second more for every 16 MiB of video and every 5 seconds of sound made, fails as too_slow"`
 	MaxMP3      int64            `env:"MAX_MP3_BYTES" envDefault:"4294967296" doc:"largest MP3; a larger one fails as too_large"`
 }
 
 // Validate reports what the variables cannot be.
 func (s Settings) Validate() error {
-	if s.Workers < 0 || s.MaxDuration <= 0 || s.MaxMP3 < 1 {
-		return errors.New("WORKERS, MAX_DURATION_SECONDS, MAX_MP3_BYTES: too small")
+	if s.Workers < 0 || s.MaxDuration <= 0 || s.Stall <= 0 || s.Wall <= 0 || s.MaxMP3 < 1 {
+		return errors.New("WORKERS, MAX_DURATION_SECONDS, FFMPEG_STALL_SECONDS, FFMPEG_WALL_SECONDS, MAX_MP3_BYTES: too small")
 	}
 	return nil
 }
@@ -50,7 +52,9 @@ type Encoder struct {
 
 // New returns the encoder that the settings name. The service is not ready before Prepare.
 func New(p *daemon.Process, s Settings) Encoder {
-	e := Encoder{ffmpeg.Runner{Path: s.FFmpeg, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3}, p, new(atomic.Bool)}
+	e := Encoder{ffmpeg.Runner{
+		Path: s.FFmpeg, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3, Stall: s.Stall.D(), Wall: s.Wall.D(),
+	}, p, new(atomic.Bool)}
 	p.Needs("ffmpeg", func(context.Context) error {
 		if !e.works.Load() {
 			return errors.New("not seen to work yet; see FFMPEG and SCRATCH_DIR")

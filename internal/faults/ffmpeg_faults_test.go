@@ -1,0 +1,108 @@
+package faults
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mp3converter/internal/checker"
+	"mp3converter/internal/testmedia"
+	"mp3converter/internal/testsuite"
+)
+
+// ffmpegFaults are about the program that does the work, and about what it is given.
+func (w workerGround) ffmpegFaults() []fault {
+	return []fault{
+		{"ffmpeg killed, then crashed, while it runs", "two attempts counted, the third ends well", false, w.on(w.ffmpegKilled)},
+		{"ffmpeg crashes on one video every time", "failed as crashed after ATTEMPTS, owner told, others unaffected", false, w.on(w.ffmpegCrashes)},
+		{"ffmpeg hangs", "killed and counted, then done; no process, no file left", true, w.on(w.ffmpegHangs)},
+		{"ffmpeg spins for ever, silently and with progress", "crashed and too_slow; no process, no file left", true, w.on(w.ffmpegSpins)},
+		{"ffmpeg out of memory", "counted, then done", false, w.on(w.ffmpegStarves)},
+		{"videos that are none, or not whole", "failed with their reasons, owner told, others unaffected", false, w.on(w.poison)},
+	}
+}
+
+func (w workerGround) ffmpegKilled(t *testing.T) string {
+	worker := w.worker(t)
+	u := w.takes(t, clip(t, "hit.mp4", 3))[0]
+	first := worker.ffmpeg(t, "hit.mp4")
+	signal(t, first, syscall.SIGKILL)
+	signal(t, worker.ffmpeg(t, "hit.mp4", first), syscall.SIGSEGV)
+	w.is(t, u, "done")
+	w.attempts(t, u, 3)
+	w.check(t, checker.Allowed{})
+	worker.leavesNothing(t)
+	return "3 attempts, done"
+}
+
+func (w workerGround) ffmpegCrashes(t *testing.T) string {
+	worker := w.worker(t, "ATTEMPTS=3", "FFMPEG="+fakeFFmpeg(t, `*title=crasher*) kill -SEGV $$ ;;`))
+	all := w.takes(t, bad(clip(t, "crasher.mp4", 1)), clip(t, "good.mp4", 1), clip(t, "also good.mp4", 2))
+	w.check(t, checker.Allowed{})
+	w.fails(t, all[0], "crashed", 3)
+	w.attempts(t, all[1], 1)
+	w.attempts(t, all[2], 1)
+	worker.leavesNothing(t)
+	return "3 attempts, failed as crashed, mailed; 2 others done at the first"
+}
+
+func (w workerGround) ffmpegHangs(t *testing.T) string {
+	worker := w.worker(t, "FFMPEG_STALL_SECONDS=3")
+	u := w.takes(t, clip(t, "hangs.mp4", 4))[0]
+	signal(t, worker.ffmpeg(t, "hangs.mp4"), syscall.SIGSTOP)
+	w.check(t, checker.Allowed{})
+	if j := w.person.Job(t, u.Job); j.Attempts < 2 || !worker.Wrote("no sign of life for") {
+		t.Errorf("%d attempts", j.Attempts)
+	}
+	worker.leavesNothing(t)
+	return "killed after FFMPEG_STALL_SECONDS, counted, done"
+}
+
+func (w workerGround) ffmpegSpins(t *testing.T) string {
+	// The grandchild would outlive a script that is killed alone.
+	const spins = `*title=spins*) sleep 97531 & while :; do :; done ;;
+*title=dawdles*) while :; do echo out_time_us=1000000; echo progress=continue; sleep 0.2; done ;;`
+	worker := w.worker(t, "WORKERS=2", "ATTEMPTS=2", "FFMPEG_STALL_SECONDS=3", "FFMPEG_WALL_SECONDS=5", "FFMPEG="+fakeFFmpeg(t, spins))
+	all := w.takes(t, bad(clip(t, "spins.mp4", 1)), bad(clip(t, "dawdles.mp4", 1)))
+	w.check(t, checker.Allowed{})
+	w.fails(t, all[0], "crashed", 2)
+	w.fails(t, all[1], "too_slow", 1)
+	worker.leavesNothing(t)
+	return "failed as crashed after 2 attempts, as too_slow after 1, both mailed"
+}
+
+// ffmpegStarves has ffmpeg not load for want of memory, and find too little of it later: in the words of 5.1, for how
+// much it takes to get so far differs from build to build.
+func (w workerGround) ffmpegStarves(t *testing.T) string {
+	once := t.TempDir()
+	worker := w.worker(t, "FFMPEG="+fakeFFmpeg(t, fmt.Sprintf(`*title=loads*) mkdir %[1]s/loads && ulimit -v 100000 ;;
+*title=decodes*) mkdir %[1]s/decodes && echo "[error] Error while opening decoder for input stream #0:0 : Cannot allocate memory" >&2 && exit 1 ;;`, once)))
+	for _, u := range w.takes(t, clip(t, "loads.mp4", 1), clip(t, "decodes.mp4", 1)) {
+		w.is(t, u, "done", "failed")
+		w.attempts(t, u, 2)
+	}
+	w.check(t, checker.Allowed{})
+	worker.leavesNothing(t)
+	return "2 attempts each, done"
+}
+
+func (w workerGround) poison(t *testing.T) string {
+	worker := w.worker(t)
+	file := testmedia.Clip(t, testmedia.Spec{Flags: []string{"-movflags", "+faststart"}})
+	for name, want := range map[string]struct {
+		data   string
+		reason string
+	}{
+		"none.mp4": {strings.Repeat("this is no video. ", 100), "unsupported"},
+		"half.mp4": {testsuite.Read(t, testmedia.Cut(t, file, 0.5)), "truncated"},
+		"head.mp4": {testsuite.Read(t, testmedia.Cut(t, testmedia.Clip(t, testmedia.Spec{}), 0.5)), "truncated"}, // its index was at the end
+	} {
+		u := w.takes(t, video{name, []byte(want.data), 0})[0]
+		w.fails(t, u, want.reason, 1)
+	}
+	w.takes(t, clip(t, "good.mp4", 1))
+	w.check(t, checker.Allowed{})
+	worker.leavesNothing(t)
+	return "failed as unsupported and truncated, mailed; the good one done"
+}
