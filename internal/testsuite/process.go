@@ -116,6 +116,19 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
+// Freeze stops the program as it is: its connections stay open, and nothing is answered. The test's end thaws it at the
+// latest.
+func (p *Process) Freeze(tb testing.TB) (thaw func()) {
+	tb.Helper()
+	p.signal(syscall.SIGSTOP)
+	thaw = func() { p.signal(syscall.SIGCONT) }
+	tb.Cleanup(thaw)
+	return thaw
+}
+
+// PID is the program's, for what the kernel can be asked to do to it.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 func (p *Process) signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
 
 // Ended reports whether the program has ended.
