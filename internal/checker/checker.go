@@ -57,6 +57,7 @@ type Process struct {
 	Starts, Expected           int
 	Goroutines, BaseGoroutines int
 	RSS, BaseRSS               int64 // bytes
+	Working                    int64 // bytes that it takes for a moment and gives up again, by design
 }
 
 // State is one look at everything.

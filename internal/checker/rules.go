@@ -309,7 +309,7 @@ func (l *look) processes() {
 			l.say("I9", "%s was started %d times, expected are %d", p.Name, p.Starts, p.Expected)
 		case p.Goroutines > p.BaseGoroutines+moreGoroutines:
 			l.say("I9", "%s has %d goroutines, it had %d", p.Name, p.Goroutines, p.BaseGoroutines)
-		case p.RSS > p.BaseRSS+moreRSS:
+		case p.RSS > p.BaseRSS+moreRSS+p.Working:
 			l.say("I9", "%s has %d MiB, it had %d", p.Name, p.RSS>>20, p.BaseRSS>>20)
 		}
 	}

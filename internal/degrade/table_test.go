@@ -34,8 +34,7 @@ var table = []struct {
 }{
 	{"users", []row{
 		{"MySQL", []way{mysqlRefused, mysqlFrozen}, 503, 200, 200, 200, goOn, goOn, []string{"auth"}, ""},
-		{"auth", []way{authRefused, authFrozen}, 503, 503, 503, 503, goOn, goOn, nil, "gateway"},
-		{"auth", []way{authBroken}, 500, 503, 503, 503, goOn, goOn, nil, "gateway"},
+		{"auth", []way{authRefused, authFrozen, authBroken}, 503, 503, 503, 503, goOn, goOn, nil, "gateway"},
 	}},
 	{"store", []row{
 		{"MongoDB", []way{mongoRefused, mongoFrozen}, 200, 503, 503, 503, wait, wait, []string{"gateway", "converter", "notification"}, ""},

@@ -18,18 +18,18 @@ import (
 func brokerFaults(t *testing.T) []fault {
 	b := newBrokerGround(t)
 	return append(b.messageFaults(), []fault{
-		{"absent when the services start, and for a while", "they start, uploads 200, drained later", true, b.on(b.absent)},
-		{"memory alarm", "uploads 200, SIGTERM ends the gateway meanwhile, drained later", false, b.on(b.alarm)},
-		{"queue video deleted while a job waits in it", "one MP3, one mail", false, b.on(b.videoDeleted)},
-		{"queue mp3 deleted while a mail waits in it", "one MP3, one mail", false, b.on(b.mp3Deleted)},
-		{"all its data erased, with jobs queued, converting and converted", "all done", true, b.on(b.erased)},
-		{"killed between publish and confirm, of the gateway", "published again; one MP3, one mail", true, b.on(b.killedUnderGateway)},
-		{"killed between publish and confirm, of the converter", "published again; one MP3, one mail", true, b.on(b.killedUnderConverter)},
-		{"a queue is full", "uploads 200, published later", true, b.on(b.full)},
-		{"frozen for some seconds", "uploads 200, drained later", true, b.on(b.frozen)},
-		{"queue made otherwise beforehand", "said in /readyz and log, no crash; works once it is mended", true, b.on(b.madeOtherwise)},
-		{"conversion longer than the broker's consumer timeout", "not lost, not looped: one attempt, one MP3, one mail", true, b.on(b.consumerTimeout)},
-		{"all of these", "no message is handed out and never settled", false, b.on(b.afterAll)},
+		{"absent when the services start, and for a while", "they start, uploads 200, drained later", true, b.on(b.absent), nil},
+		{"memory alarm", "uploads 200, SIGTERM ends the gateway meanwhile, drained later", false, b.on(b.alarm), nil},
+		{"queue video deleted while a job waits in it", "one MP3, one mail", false, b.on(b.videoDeleted), nil},
+		{"queue mp3 deleted while a mail waits in it", "one MP3, one mail", false, b.on(b.mp3Deleted), nil},
+		{"all its data erased, with jobs queued, converting and converted", "all done", true, b.on(b.erased), nil},
+		{"killed between publish and confirm, of the gateway", "published again; one MP3, one mail", true, b.on(b.killedUnderGateway), nil},
+		{"killed between publish and confirm, of the converter", "published again; one MP3, one mail", true, b.on(b.killedUnderConverter), nil},
+		{"a queue is full", "uploads 200, published later", true, b.on(b.full), nil},
+		{"frozen for some seconds", "uploads 200, drained later", true, b.on(b.frozen), nil},
+		{"queue made otherwise beforehand", "said in /readyz and log, no crash; works once it is mended", true, b.on(b.madeOtherwise), nil},
+		{"conversion longer than the broker's consumer timeout", "not lost, not looped: one attempt, one MP3, one mail", true, b.on(b.consumerTimeout), nil},
+		{"all of these", "no message is handed out and never settled", false, b.on(b.afterAll), nil},
 	}...)
 }
 

@@ -14,12 +14,12 @@ import (
 // ffmpegFaults are about the program that does the work, and about what it is given.
 func (w workerGround) ffmpegFaults() []fault {
 	return []fault{
-		{"ffmpeg killed, then crashed, while it runs", "two attempts counted, the third ends well", false, w.on(w.ffmpegKilled)},
-		{"ffmpeg crashes on one video every time", "failed as crashed after ATTEMPTS, owner told, others unaffected", false, w.on(w.ffmpegCrashes)},
-		{"ffmpeg hangs", "killed and counted, then done; no process, no file left", true, w.on(w.ffmpegHangs)},
-		{"ffmpeg spins for ever, silently and with progress", "crashed and too_slow; no process, no file left", true, w.on(w.ffmpegSpins)},
-		{"ffmpeg out of memory", "counted, then done", false, w.on(w.ffmpegStarves)},
-		{"videos that are none, or not whole", "failed with their reasons, owner told, others unaffected", false, w.on(w.poison)},
+		{"ffmpeg killed, then crashed, while it runs", "two attempts counted, the third ends well", false, w.on(w.ffmpegKilled), nil},
+		{"ffmpeg crashes on one video every time", "failed as crashed after ATTEMPTS, owner told, others unaffected", false, w.on(w.ffmpegCrashes), nil},
+		{"ffmpeg hangs", "killed and counted, then done; no process, no file left", true, w.on(w.ffmpegHangs), nil},
+		{"ffmpeg spins for ever, silently and with progress", "crashed and too_slow; no process, no file left", true, w.on(w.ffmpegSpins), nil},
+		{"ffmpeg out of memory", "counted, then done", false, w.on(w.ffmpegStarves), nil},
+		{"videos that are none, or not whole", "failed with their reasons, owner told, others unaffected", false, w.on(w.poison), nil},
 	}
 }
 

@@ -14,5 +14,5 @@ var full = flag.Bool("full", false, "run all crash points with all actions, and 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	go func() { _ = testsuite.WithFailpoints.Build() }() // while the servers start
-	testserver.Main(m, testsuite.WithFailpoints.Remove)
+	testserver.Main(m, testsuite.WithFailpoints.Remove, testsuite.WithoutRaces.Remove)
 }

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,13 +16,15 @@ type fault struct {
 	slow     bool   // only with -full
 	// tell breaks it, has the checker look, and says what was seen, for the report.
 	tell func(t *testing.T) (seen string)
+	// on is tell for a row that shares a rig with others, see together.
+	on func(t *testing.T, r *rig) (seen string)
 }
 
 // matrix is the fault matrix, by what breaks. What the rows of a kind share is made when their turn comes, and ends with
 // the kind's test.
 var matrix = map[string]func(t *testing.T) []fault{
-	"client": alone(clientFaults),
-	"auth":   alone(authFaults),
+	"client": together(clientRig, clientFaults),
+	"auth":   together(authRig, authFaults),
 	"store":  alone(storeFaults),
 	"broker": brokerFaults,
 	"worker": workerFaults,
@@ -32,6 +35,33 @@ var matrix = map[string]func(t *testing.T) []fault{
 // alone is for rows that share nothing.
 func alone(faults []fault) func(*testing.T) []fault {
 	return func(*testing.T) []fault { return faults }
+}
+
+// together is for rows of which some share a rig. Each of these finds it whole, with empty stores, and what it starts ends
+// with it; after one that failed the next gets a new rig, for what that one has left would be found by the next.
+func together(newRig func(*testing.T) *rig, faults []fault) func(*testing.T) []fault {
+	return func(kind *testing.T) []fault {
+		var shared *rig
+		rows := slices.Clone(faults)
+		for i, f := range rows {
+			if f.on == nil {
+				continue
+			}
+			rows[i].tell = func(t *testing.T) string {
+				if shared == nil {
+					shared = newRig(kind)
+				}
+				r := shared.in(t)
+				r.wipe()
+				seen := f.on(t, r)
+				if t.Failed() {
+					shared = nil
+				}
+				return seen
+			}
+		}
+		return rows
+	}
 }
 
 // TestFaults tells the rows of each kind one after the other, and two kinds at a time.

@@ -21,10 +21,10 @@ import (
 // messageFaults are about messages that somebody else publishes.
 func (b *brokerGround) messageFaults() []fault {
 	return []fault{
-		{"each message five times, shuffled, in the original's form", "one MP3 and one mail each", false, b.on(b.shuffled)},
-		{"bodies that are no message", "each in the dead letters with its reason, the workers go on", false, b.on(b.garbage)},
-		{"a body of 10 MB", "in the dead letters with its reason, cut; the worker goes on", false, b.on(b.huge)},
-		{"fields that nobody knows", "kept in the message that is passed on", false, b.on(b.extraFields)},
+		{"each message five times, shuffled, in the original's form", "one MP3 and one mail each", false, b.on(b.shuffled), nil},
+		{"bodies that are no message", "each in the dead letters with its reason, the workers go on", false, b.on(b.garbage), nil},
+		{"a body of 10 MB", "in the dead letters with its reason, cut; the worker goes on", false, b.on(b.huge), nil},
+		{"fields that nobody knows", "kept in the message that is passed on", false, b.on(b.extraFields), nil},
 	}
 }
 

@@ -33,7 +33,9 @@ var quick = []string{
 type rig struct {
 	*testsuite.Services
 	Mongo *testserver.FerretDB
-	Gates []string // URLs of the gateways, for clients that go to the next if one fails
+	MySQL *testserver.MariaDB // of the rig's own, where rows break it
+	Way   *testserver.Proxy   // to what rows make a bad way to
+	Gates []string            // URLs of the gateways, for clients that go to the next if one fails
 
 	t       *testing.T
 	db      *mongo.Client
@@ -52,6 +54,12 @@ func newRig(t *testing.T, rabbit string, settings ...string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newRigOn(t, ferret, rabbit, settings...)
+}
+
+// newRigOn is newRig over a store that the test has started.
+func newRigOn(t *testing.T, ferret *testserver.FerretDB, rabbit string, settings ...string) *rig {
+	t.Helper()
 	t.Cleanup(ferret.Kill)
 	database := testserver.MySQL(t)
 	s := testsuite.NewServices(t, testsuite.Servers{
@@ -71,6 +79,14 @@ func newRig(t *testing.T, rabbit string, settings ...string) *rig {
 	}
 }
 
+// in is the rig for a part of its test: what is started by it ends with that part.
+func (r *rig) in(t *testing.T) *rig {
+	return &rig{
+		Services: r.In(t), Mongo: r.Mongo, MySQL: r.MySQL, Way: r.Way, Gates: slices.Clone(r.Gates),
+		t: t, db: r.db, person: r.person, checker: r.checker, watched: slices.Clone(r.watched), mails: r.mails, client: r.client,
+	}
+}
+
 // gateway starts a gateway that keeps its address when it is started Again.
 func (r *rig) gateway(settings ...string) *testsuite.Process {
 	r.t.Helper()
@@ -78,6 +94,31 @@ func (r *rig) gateway(settings ...string) *testsuite.Process {
 	r.StartGateway(append([]string{"LISTEN=" + addr, "SWEEP_SECONDS=0.2"}, settings...)...)
 	r.Gates = append(r.Gates, "http://"+addr)
 	return r.Gateway
+}
+
+// alone starts a gateway that all requests go to from now on.
+func (r *rig) alone(settings ...string) *testsuite.Process {
+	r.t.Helper()
+	r.Gates = nil
+	return r.gateway(settings...)
+}
+
+// whole starts all that is missing, and has one job done, so that pools are filled; then it begins to watch.
+func (r *rig) whole() *rig {
+	r.t.Helper()
+	if r.Auth == nil {
+		r.StartAuth()
+	}
+	r.StartConverter()
+	r.StartNotification()
+	if r.Gateway == nil {
+		r.gateway()
+	}
+	r.user()
+	r.upload(talk(r.t), "", idle)
+	r.check(r.t, checker.Allowed{})
+	r.watch(r.t, r.Auth, r.Gateway, r.Converter, r.Notification)
+	return r
 }
 
 // user makes the one user of the rig, once auth and a gateway run.
@@ -120,14 +161,19 @@ func (r *rig) tryAs(owner *testsuite.Person, v video, key string, gate int) chec
 	if key != "" {
 		header.Set("Idempotency-Key", key)
 	}
+	a, err := testsuite.Request{
+		Base: r.Gates[gate%len(r.Gates)], Method: http.MethodPost, Path: "/upload", Auth: "Bearer " + owner.Token, Header: header, Body: body,
+	}.TryBy(r.client)
+	return r.told(owner, v, key, a, err)
+}
+
+// told notes what a client was told.
+func (r *rig) told(owner *testsuite.Person, v video, key string, a testsuite.Answer, err error) checker.Upload {
 	sum := sha256.Sum256(v.data)
 	u := checker.Upload{
 		Owner: owner.Email, Key: key, Name: v.name, Profile: "standard",
 		Video: hex.EncodeToString(sum[:]), Bytes: int64(len(v.data)), Sound: v.sound,
 	}
-	a, err := testsuite.Request{
-		Base: r.Gates[gate%len(r.Gates)], Method: http.MethodPost, Path: "/upload", Auth: "Bearer " + owner.Token, Header: header, Body: body,
-	}.TryBy(r.client)
 	if err == nil {
 		u.Status = a.Status
 	}

@@ -17,12 +17,12 @@ import (
 func workerFaults(t *testing.T) []fault {
 	w := newWorkerGround(t)
 	return append(w.ffmpegFaults(), []fault{
-		{"scratch folder full, for the video and for the MP3", "postponed, not counted, done when there is space; no file left", false, w.on(w.scratchFull)},
-		{"converter killed while ffmpeg runs", "ffmpeg dies with it, no file left, another does the job", false, w.on(w.killed)},
-		{"converter frozen past its lease", "another does the job; woken, it commits nothing and leaves nothing", false, w.on(w.frozen)},
-		{"two converters, then two notifications, rung for one job at the same instant", "one claim wins: one attempt, one MP3, one mail", true, w.on(w.atOnce)},
-		{"converter out of memory", "it dies with its ffmpeg, another does the job", true, w.on(w.starved)},
-		{"a job whose every worker vanishes", "failed as crashed after ATTEMPTS, owner told, no endless loop", true, w.on(w.vanishing)},
+		{"scratch folder full, for the video and for the MP3", "postponed, not counted, done when there is space; no file left", false, w.on(w.scratchFull), nil},
+		{"converter killed while ffmpeg runs", "ffmpeg dies with it, no file left, another does the job", false, w.on(w.killed), nil},
+		{"converter frozen past its lease", "another does the job; woken, it commits nothing and leaves nothing", false, w.on(w.frozen), nil},
+		{"two converters, then two notifications, rung for one job at the same instant", "one claim wins: one attempt, one MP3, one mail", true, w.on(w.atOnce), nil},
+		{"converter out of memory", "it dies with its ffmpeg, another does the job", true, w.on(w.starved), nil},
+		{"a job whose every worker vanishes", "failed as crashed after ATTEMPTS, owner told, no endless loop", true, w.on(w.vanishing), nil},
 	}...)
 }
 

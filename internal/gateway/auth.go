@@ -144,11 +144,15 @@ func (r reply) username() (string, error) {
 	return claims.Username, nil
 }
 
-// login passes on what auth answers; a refusal as a problem if the client asks for JSON.
+// login passes on what auth answers; a refusal as a problem if the client asks for JSON. What is broken about auth is not
+// passed on: the client is to come again, and reads nothing of ours or of whatever answers in auth's place.
 func (s *Service) login(w http.ResponseWriter, r *http.Request) error {
 	answer, err := s.cfg.Auth.ask(r.Context(), "/login", r.Header.Values("Authorization"))
 	if err != nil {
 		return err
+	}
+	if answer.status >= http.StatusInternalServerError && answer.status != http.StatusServiceUnavailable {
+		return fmt.Errorf("auth answers /login with %d", answer.status)
 	}
 	if answer.status >= http.StatusBadRequest && web.WantsJSON(r) {
 		seconds, _ := strconv.Atoi(answer.header.Get("Retry-After")) // absent is none

@@ -11,6 +11,7 @@ import (
 
 	"mp3converter/internal/gateway"
 	"mp3converter/internal/job"
+	"mp3converter/internal/web"
 )
 
 func TestTokensAreJudgedBeforeAnythingElse(t *testing.T) {
@@ -160,7 +161,6 @@ func TestLoginPassesOnWhatAuthAnswers(t *testing.T) {
 		"bad ones":       {401, "invalid credentials", "text/html; charset=utf-8", ""},
 		"too many":       {429, "later", "text/plain", "7"},
 		"database down":  {503, "service unavailable", "text/plain", "5"},
-		"broken":         {500, "internal server error", "text/plain", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r.setAuth(func(w http.ResponseWriter, req *http.Request) {
@@ -229,6 +229,24 @@ func TestReadinessNamesAuthThatIsAway(t *testing.T) {
 	status = http.StatusUnauthorized
 	if err := auth.Ready(t.Context()); err != nil {
 		t.Errorf("auth is back, and is %v", err)
+	}
+}
+
+func TestABrokenAuthIsAway(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	for _, status := range []int{500, 502, 504} {
+		r.setAuth(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			fmt.Fprint(w, "Traceback (most recent call last)")
+		})
+		for _, path := range []string{"/login", "/upload"} {
+			a := r.do(request{path: path, method: http.MethodPost})
+			r.want(a, 503, web.Unavailable.Text)
+			if a.header.Get("Retry-After") == "" {
+				t.Errorf("%s: no Retry-After", path)
+			}
+		}
 	}
 }
 

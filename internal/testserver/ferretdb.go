@@ -1,6 +1,7 @@
 package testserver
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,7 +13,10 @@ import (
 
 // FerretDB is the MongoDB-protocol server of the tests: no mongod can be had from a package registry. It scans whole
 // collections, so keep data small. `make tools` builds it from the nested module internal/tools/ferretdb.
-type FerretDB struct{ *Server }
+type FerretDB struct {
+	*Server
+	data string // folder; empty for Server.Dir
+}
 
 var sharedFerretDB = sync.OnceValues(StartFerretDB)
 
@@ -27,22 +31,25 @@ func MongoDB(tb testing.TB) string {
 }
 
 // StartFerretDB starts a server that the test may kill and Restart.
-func StartFerretDB() (*FerretDB, error) {
-	s, err := start(ferretdb())
-	return &FerretDB{s}, err
+func StartFerretDB() (*FerretDB, error) { return StartFerretDBIn("") }
+
+// StartFerretDBIn is StartFerretDB with its data in a folder of the test's own.
+func StartFerretDBIn(data string) (*FerretDB, error) {
+	s, err := start(ferretdb(data))
+	return &FerretDB{s, data}, err
 }
 
 // URI is the server's connection string.
 func (f *FerretDB) URI() string { return fmt.Sprintf("mongodb://%s/?directConnection=true", f.Addr) }
 
 // Restart starts a killed server over the same data.
-func (f *FerretDB) Restart() error { return f.run(ferretdb()) }
+func (f *FerretDB) Restart() error { return f.run(ferretdb(f.data)) }
 
-func ferretdb() spec {
+func ferretdb(data string) spec {
 	return spec{
 		name: "ferretdb", install: "run: make tools", wait: 20 * time.Second, ready: listening,
 		command: func(dir, addr string) *exec.Cmd {
-			return exec.Command(Tool("ferretdb"), "-listen", addr, "-dir", dir)
+			return exec.Command(Tool("ferretdb"), "-listen", addr, "-dir", cmp.Or(data, dir))
 		},
 	}
 }

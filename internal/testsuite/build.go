@@ -10,9 +10,10 @@ import (
 	"testing"
 )
 
-// Programs are all commands, built once per test process, with the race detector in them.
+// Programs are all commands, built once per test process, with the race detector in them but for those that say otherwise.
 type Programs struct {
-	tags string
+	tags  string
+	plain bool
 
 	once sync.Once
 	dir  string
@@ -23,6 +24,7 @@ type Programs struct {
 var (
 	Release        = &Programs{}                   // what is delivered
 	WithFailpoints = &Programs{tags: "failpoints"} // the same with package failpoint awake in them
+	WithoutRaces   = &Programs{plain: true}        // the same as Release without the race detector, which takes several times the memory
 )
 
 // Build builds the programs, unless they are.
@@ -31,7 +33,7 @@ func (p *Programs) Build() error {
 		if p.dir, p.err = os.MkdirTemp("", "mp3c-programs-"); p.err != nil {
 			return
 		}
-		args := []string{"build", "-race", "-tags", p.tags, "-o", p.dir + string(filepath.Separator), "mp3converter/cmd/..."}
+		args := []string{"build", fmt.Sprintf("-race=%t", !p.plain), "-tags", p.tags, "-o", p.dir + string(filepath.Separator), "mp3converter/cmd/..."}
 		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 			p.err = fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, out)
 		}

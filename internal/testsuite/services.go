@@ -139,6 +139,13 @@ func NewServices(t *testing.T, at Servers) *Services {
 	return s
 }
 
+// In returns the services as a part of their test sees them: what is started by it ends with that part.
+func (s *Services) In(t *testing.T) *Services {
+	in, suite := *s, *s.Suite
+	in.t, in.Suite = t, &suite
+	return &in
+}
+
 // StartAll starts the four in an order that helps nobody.
 func (s *Services) StartAll() {
 	s.t.Helper()
