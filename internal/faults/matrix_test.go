@@ -25,7 +25,7 @@ type fault struct {
 var matrix = map[string]func(t *testing.T) []fault{
 	"client": together(clientRig, clientFaults),
 	"auth":   together(authRig, authFaults),
-	"store":  alone(storeFaults),
+	"store":  storeFaults,
 	"broker": brokerFaults,
 	"worker": workerFaults,
 	"mail":   mailFaults,

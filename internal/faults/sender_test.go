@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"mp3converter/internal/checker"
 	"mp3converter/internal/testsuite"
 )
 
@@ -69,11 +68,4 @@ func (s *sender) answer() (testsuite.Answer, error) {
 	var body bytes.Buffer
 	_, err = body.ReadFrom(resp.Body)
 	return testsuite.Answer{Status: resp.StatusCode, Header: resp.Header, Body: body.String()}, err
-}
-
-// rest sends what is left and notes what the client was told.
-func (s *sender) rest() checker.Upload {
-	s.upTo(len(s.form))
-	a, err := s.answer()
-	return s.r.told(s.r.person, s.v, "", a, err)
 }
