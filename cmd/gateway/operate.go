@@ -12,6 +12,7 @@ import (
 )
 
 const usage = `usage:
+  gateway                           serve; gateway -h lists the settings
   gateway jobs list [--state S] [--owner E-MAIL] [--before ID] [--limit N]
                                     jobs of all owners, the newest first; 50 unless --limit says otherwise
   gateway jobs show [--json] ID     all that is known of a job
