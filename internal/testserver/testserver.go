@@ -146,10 +146,8 @@ func (s *Server) Signal(sig syscall.Signal) { _ = syscall.Kill(-s.cmd.Process.Pi
 
 // Freeze stops the server as it is: it still accepts connections and never answers. The test's end thaws it at the latest.
 func (s *Server) Freeze(tb testing.TB) (thaw func()) {
-	s.Signal(syscall.SIGSTOP)
-	thaw = func() { s.Signal(syscall.SIGCONT) }
-	tb.Cleanup(thaw)
-	return thaw
+	tb.Helper()
+	return Freeze(tb, -s.cmd.Process.Pid)
 }
 
 // Kill ends the server as kill -9 does and waits for it.

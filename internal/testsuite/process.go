@@ -135,10 +135,8 @@ func (p *Process) Ends(t *testing.T) {
 // Freeze stops the program as it is: it still accepts connections and never answers. The test's end thaws it at the
 // latest.
 func (p *Process) Freeze(t *testing.T) (thaw func()) {
-	p.Signal(syscall.SIGSTOP)
-	thaw = func() { p.Signal(syscall.SIGCONT) }
-	t.Cleanup(thaw)
-	return thaw
+	t.Helper()
+	return testserver.Freeze(t, p.PID())
 }
 
 // Kill ends the program as kill -9 does.
