@@ -20,6 +20,7 @@ var authFaults = []fault{
 	{
 		name:     "auth refuses connections",
 		expected: "every request 503 and when to come again, never 401 or 403; the job that was there ends",
+		slow:     true,
 		on: func(t *testing.T, r *rig) string {
 			return authIsAway(t, r, func() func() { r.Way.Shut(); return r.Way.Open })
 		},

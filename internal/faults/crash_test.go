@@ -50,12 +50,13 @@ type run struct {
 
 func (c run) String() string { return fmt.Sprintf("%s, %s, %d", c.name, c.action, c.workers) }
 
-// runs are all combinations of some crash points, or, unless -full is given, each point killed once and failed once.
+// runs are all combinations of some crash points, or, unless -full is given, each point killed once, every third failed
+// with two at work, and one stalled.
 func runs(crashes []crash) (all []run) {
 	for i, c := range crashes {
 		for _, action := range []string{"kill", "error", "stall"} {
 			for workers := 1; workers <= 2; workers++ {
-				chosen := action == "kill" && workers == 1 || action == "error" && workers == 2 || action == "stall" && workers == 2 && i == len(crashes)/2
+				chosen := action == "kill" && workers == 1 || action == "error" && workers == 2 && i%3 == 0 || action == "stall" && workers == 2 && i == len(crashes)/2
 				if *full || chosen {
 					all = append(all, run{c, action, workers})
 				}

@@ -19,7 +19,7 @@ func (w workerGround) ffmpegFaults() []fault {
 		{"ffmpeg hangs", "killed and counted, then done; no process, no file left", true, w.on(w.ffmpegHangs), nil},
 		{"ffmpeg spins for ever, silently and with progress", "crashed and too_slow; no process, no file left", true, w.on(w.ffmpegSpins), nil},
 		{"ffmpeg out of memory", "counted, then done", false, w.on(w.ffmpegStarves), nil},
-		{"videos that are none, or not whole", "failed with their reasons, owner told, others unaffected", false, w.on(w.poison), nil},
+		{"videos that are none, or not whole", "failed with their reasons, owner told, others unaffected", true, w.on(w.poison), nil},
 	}
 }
 

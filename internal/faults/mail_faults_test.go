@@ -32,7 +32,7 @@ func mailFaults(t *testing.T) []fault {
 		{name: "hangs up before it takes the mail", expected: "one mail", tell: g.on(m.dropped(testserver.AtData, checker.Allowed{}))},
 		{name: "hangs up after it has taken the mail", expected: "the same Message-ID and Date once more", tell: g.on(m.dropped(testserver.AfterData, checker.Allowed{DuplicateMails: true}))},
 		{name: "a byte a second", expected: "given up in time, nothing else waits, one mail later", tell: g.on(m.tarPit)},
-		{name: "down while 60 mails wait", expected: "each once, no try that the ledger does not know", tell: g.on(m.waiting(60))},
+		{name: "down while 20 mails wait", expected: "each once, no try that the ledger does not know", tell: g.on(m.waiting(20))},
 		{name: "down while 1000 mails wait", expected: "each once, no try that the ledger does not know", slow: true, tell: g.on(m.waiting(1000))},
 	}
 }
