@@ -90,7 +90,7 @@ func (r *rig) in(t *testing.T) *rig {
 // gateway starts a gateway that keeps its address when it is started Again.
 func (r *rig) gateway(settings ...string) *testsuite.Process {
 	r.t.Helper()
-	addr := testsuite.QuietAddr(r.t)
+	addr := testsuite.FreeAddr(r.t)
 	r.StartGateway(append([]string{"LISTEN=" + addr, "SWEEP_SECONDS=0.2"}, settings...)...)
 	r.Gates = append(r.Gates, "http://"+addr)
 	return r.Gateway
@@ -188,8 +188,14 @@ func (r *rig) told(owner *testsuite.Person, v video, key string, a testsuite.Ans
 // failure between is called.
 func (r *rig) upload(v video, key string, between func()) checker.Upload {
 	r.t.Helper()
+	return r.uploadEach(func(int) video { return v }, key, between)
+}
+
+// uploadEach is upload with a video for each try, by its number.
+func (r *rig) uploadEach(v func(n int) video, key string, between func()) checker.Upload {
+	r.t.Helper()
 	for n := range 200 {
-		u := r.try(v, key, n)
+		u := r.try(v(n), key, n)
 		switch u.Status {
 		case http.StatusOK:
 			return u
