@@ -52,7 +52,7 @@ var actions = []string{"kill", "error", "stall", "freeze"}
 const frozenFor = 5 * time.Second
 
 // fenced are moments before a commit, at which who was taken for dead must find that the job is another's.
-var fenced = map[string]bool{"G4": true, "C8": true, "N2": true}
+var fenced = map[string]bool{"G4": true, "C8": true, "N3": true}
 
 // run is one of the combinations.
 type run struct {
