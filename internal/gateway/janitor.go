@@ -24,8 +24,8 @@ type Garbage struct {
 }
 
 // Due lists what the sweeper would remove at the given time, of at most limit jobs, the longest due first.
-func (c Janitor) Due(ctx context.Context, now time.Time, limit int) ([]Garbage, error) {
-	jobs, err := c.ledger.Due(ctx, now, limit)
+func (jan Janitor) Due(ctx context.Context, now time.Time, limit int) ([]Garbage, error) {
+	jobs, err := jan.ledger.Due(ctx, now, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list what is due: %w", err)
 	}
@@ -51,14 +51,6 @@ func garbage(j job.Job, now time.Time) Garbage {
 	return g
 }
 
-// Clean removes it. An upload that has come to life since is an error, and keeps what it has.
-func (c Janitor) Clean(ctx context.Context, g Garbage) error {
-	if g.Job.State == job.Uploading {
-		dead, err := c.bury(ctx, g.Job.ID)
-		if err != nil {
-			return fmt.Errorf("upload %s: %w", g.Job.ID, err)
-		}
-		g.Job = dead
-	}
-	return c.clean(ctx, g.Job)
-}
+// Clean removes it; job.ErrState or fs.ErrNotExist if somebody else was faster. An upload that has come to life since is
+// job.ErrState too, and keeps what it has.
+func (jan Janitor) Clean(ctx context.Context, g Garbage) error { return jan.clean(ctx, g.Job) }
