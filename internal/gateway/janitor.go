@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"mp3converter/internal/job"
@@ -23,22 +22,8 @@ type Garbage struct {
 	Videos, MP3s []string // ids; there may be nothing under them
 }
 
-// Due lists what the sweeper would remove at the given time, of at most limit jobs, the longest due first.
-func (jan Janitor) Due(ctx context.Context, now time.Time, limit int) ([]Garbage, error) {
-	jobs, err := jan.ledger.Due(ctx, now, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list what is due: %w", err)
-	}
-	var all []Garbage
-	for _, j := range jobs {
-		if j.CleanDue(now) {
-			all = append(all, garbage(j, now))
-		}
-	}
-	return all, nil
-}
-
-func garbage(j job.Job, now time.Time) Garbage {
+// GarbageOf is what Clean would remove of a job that is CleanDue.
+func GarbageOf(j job.Job, now time.Time) Garbage {
 	g := Garbage{Job: j, Why: "attempts that came to nothing"}
 	switch j.State {
 	case job.Uploading:
