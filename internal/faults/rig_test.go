@@ -75,7 +75,18 @@ func newRigOn(t *testing.T, ferret *testserver.FerretDB, rabbit string, settings
 	return &rig{
 		Services: s, Mongo: ferret, t: t, db: db, checker: checker.New(),
 		// No connection is kept: net/http repeats a request by itself when one that it kept is found dead.
-		client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}},
+		client: &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}},
+	}
+}
+
+// patience is how long a client waits; to wait in vain is what no fault excuses.
+const patience = 2 * time.Minute
+
+// hung fails the test if the error is that a client has waited in vain.
+func (r *rig) hung(err error) {
+	r.t.Helper()
+	if testsuite.IsHung(err) {
+		r.t.Errorf("a client was told nothing, and not that it is to go: %v", err)
 	}
 }
 
@@ -174,6 +185,7 @@ func (r *rig) told(owner *testsuite.Person, v video, key string, a testsuite.Ans
 		Owner: owner.Email, Key: key, Name: v.name, Profile: "standard",
 		Video: hex.EncodeToString(sum[:]), Bytes: int64(len(v.data)), Sound: v.sound,
 	}
+	r.hung(err)
 	if err == nil {
 		u.Status = a.Status
 	}

@@ -133,6 +133,7 @@ func (s storeGround) killedUnderDownload(t *testing.T) string {
 	}
 	var n int64
 	s.away(t, func() { n, err = io.Copy(io.Discard, resp.Body) })
+	s.hung(err)
 	if err == nil {
 		t.Errorf("the download ended as if it were whole, after %d bytes of %d", 100<<10+n, resp.ContentLength)
 	}
