@@ -23,8 +23,8 @@ func brokerFaults(t *testing.T) []fault {
 		{"queue video deleted while a job waits in it", "one MP3, one mail", false, b.on(b.videoDeleted), nil},
 		{"queue mp3 deleted while a mail waits in it", "one MP3, one mail", false, b.on(b.mp3Deleted), nil},
 		{"all its data erased, with jobs queued, converting and converted", "all done", true, b.on(b.erased), nil},
-		{"killed between publish and confirm, of the gateway", "published again; one MP3, one mail", true, b.on(b.killedUnderGateway), nil},
-		{"killed between publish and confirm, of the converter", "published again; one MP3, one mail", true, b.on(b.killedUnderConverter), nil},
+		{"killed between publish and confirm, of the gateway", "published again, for the broker has lost it; one MP3, one mail", true, b.on(b.killedUnderGateway), nil},
+		{"killed between publish and confirm, of the converter", "published again, for the broker has lost it; one MP3, one mail", true, b.on(b.killedUnderConverter), nil},
 		{"a queue is full", "uploads 200, published later", true, b.on(b.full), nil},
 		{"frozen for some seconds", "uploads 200, drained later", true, b.on(b.frozen), nil},
 		{"queue made otherwise beforehand", "said in /readyz and log, no crash; works once it is mended", true, b.on(b.madeOtherwise), nil},
@@ -107,12 +107,13 @@ func (b *brokerGround) erased(t *testing.T) string {
 func (b *brokerGround) killedUnderGateway(t *testing.T) string {
 	b.out(t, "gateway")
 	fired, settings := hits(t, failpoint.Published, "stall", 1)
-	b.guest("gateway", settings...)
-	told := make(chan checker.Upload)
-	v := clip(t, "unconfirmed.mp4", 1)
-	go func() { told <- b.try(v, "", 0) }()
+	gateway := b.guest("gateway", settings...)
+	told := b.trying(t, clip(t, "unconfirmed.mp4", 1))
 	testsuite.Eventually(t, "the message is on its way", func() bool { return exists(fired) })
-	b.away(t, func() {
+	b.emptied(t, func() { // else the message would be there again, and nobody need publish it
+		if metrics(t, gateway)["gateway_uploads"] != 1 {
+			t.Fatal("the broker was killed too late: the gateway had gone on")
+		}
 		if u := <-told; u.Status != 200 {
 			t.Errorf("the upload was answered %d", u.Status)
 		}
@@ -124,10 +125,14 @@ func (b *brokerGround) killedUnderGateway(t *testing.T) string {
 func (b *brokerGround) killedUnderConverter(t *testing.T) string {
 	b.out(t, "converter")
 	fired, settings := hits(t, failpoint.Published, "stall", 1)
-	b.guest("converter", settings...)
+	converter := b.guest("converter", settings...)
 	b.takes(t, clip(t, "unconfirmed.mp4", 1))
 	testsuite.Eventually(t, "the message is on its way", func() bool { return exists(fired) })
-	b.away(t, func() {})
+	b.emptied(t, func() {
+		if metrics(t, converter)["mp3_conversions_running"] != 1 {
+			t.Fatal("the broker was killed too late: the converter had gone on")
+		}
+	})
 	b.check(t, checker.Allowed{})
 	return "done"
 }

@@ -164,6 +164,16 @@ func (g *ground) takes(t *testing.T, videos ...video) []checker.Upload {
 	return uploads
 }
 
+// trying uploads in the background. It is over when the row is.
+func (g *ground) trying(t *testing.T, v video) <-chan checker.Upload {
+	t.Helper()
+	told := make(chan checker.Upload, 1)
+	var running sync.WaitGroup
+	running.Go(func() { told <- g.try(v, "", 0) })
+	t.Cleanup(running.Wait)
+	return told
+}
+
 // is waits until the job is in one of the states.
 func (g *ground) is(t *testing.T, u checker.Upload, states ...string) {
 	t.Helper()
