@@ -96,10 +96,12 @@ func (s storeGround) killedUnderConversion(t *testing.T) string {
 func (s storeGround) awayAtTheStoring(t *testing.T) string {
 	fired, settings := hits(t, failpoint.VideoEncoded, "stall", 1)
 	s.out(t, "converter")
-	s.guest("converter", append(settings, "LEASE_SECONDS=60")...)
+	converter := s.guest("converter", append(settings, "LEASE_SECONDS=60")...)
 	u := s.takes(t, talk(t))[0]
 	testsuite.Eventually(t, "the video is encoded", func() bool { return exists(fired) })
-	s.away(t, func() { time.Sleep(6 * time.Second) }) // the stall takes five: the first tries to store fail
+	s.away(t, func() {
+		testsuite.Eventually(t, "a try to store fails", func() bool { return converter.Wrote("mp3 not stored yet") })
+	})
 	s.check(t, checker.Allowed{})
 	if j := s.record(t, u.Job); j.Attempt != 1 {
 		t.Errorf("%d attempts, the MP3 was there after the first", j.Attempt)
