@@ -3,7 +3,6 @@ package faults
 import (
 	"fmt"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -91,14 +90,20 @@ func (b *brokerGround) erased(t *testing.T) string {
 	b.out(t, "notification")
 	b.is(t, b.takes(t, clip(t, "mail waits.mp4", 1))[0], "converted")
 	b.out(t, "converter")
-	b.guest("converter", "FFMPEG="+testsuite.SlowFFmpeg(t))
-	b.is(t, b.takes(t, clip(t, "is converted.mp4", 4))[0], "converting")
-	b.takes(t, clip(t, "waits.mp4", 1))
-	b.away(t, func() {
-		if err := b.server.Erase(); err != nil {
-			t.Error(err)
+	settings, letGo := held(t, "is converted.mp4")
+	defer letGo()
+	b.guest("converter", settings...)
+	converting := b.takes(t, clip(t, "is converted.mp4", 1))[0]
+	b.is(t, converting, "converting")
+	waiting := b.takes(t, clip(t, "waits.mp4", 1))[0]
+	b.emptied(t, func() {
+		for u, want := range map[checker.Upload]string{converting: "converting", waiting: "queued"} {
+			if state := b.person.Job(t, u.Job).State; state != want {
+				t.Errorf("job %s is %s when the broker's data is erased, want %s", u.Name, state, want)
+			}
 		}
 	})
+	letGo()
 	b.in(t, "notification")
 	b.check(t, checker.Allowed{})
 	return "3 done"
@@ -155,10 +160,13 @@ func (b *brokerGround) full(t *testing.T) string {
 }
 
 func (b *brokerGround) frozen(t *testing.T) string {
-	b.server.Signal(syscall.SIGSTOP)
-	defer b.server.Signal(syscall.SIGCONT)
-	b.takes(t, clips(t, 3)...)
-	b.server.Signal(syscall.SIGCONT)
+	thaw := b.server.Freeze(t)
+	for _, u := range b.takes(t, clips(t, 3)...) {
+		if state := b.person.Job(t, u.Job).State; state != "queued" {
+			t.Errorf("job %s is %s while nobody can be rung for", u.Name, state)
+		}
+	}
+	thaw()
 	b.check(t, checker.Allowed{})
 	return "3 uploads 200, 3 done"
 }

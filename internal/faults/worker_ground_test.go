@@ -130,6 +130,17 @@ func fakeFFmpeg(t *testing.T, cases string) string {
 	return script
 }
 
+// held are the settings of a converter whose ffmpeg does not begin with a title until it is let go.
+func held(t *testing.T, title string) (settings []string, letGo func()) {
+	t.Helper()
+	hold := filepath.Join(t.TempDir(), "hold")
+	if err := os.WriteFile(hold, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program := fakeFFmpeg(t, fmt.Sprintf(`*"title=%s"*) while [ -e %s ]; do sleep 0.1; done ;;`, title, hold))
+	return []string{"FFMPEG=" + program, "FFMPEG_STALL_SECONDS=600", "FFMPEG_WALL_SECONDS=600"}, func() { _ = os.Remove(hold) } // again at the end
+}
+
 // bad is a video that must fail.
 func bad(v video) video {
 	v.sound = 0
