@@ -18,13 +18,13 @@ func (w workerGround) ffmpegFaults() []fault {
 		{"ffmpeg crashes on one video every time", "failed as crashed after ATTEMPTS, owner told, others unaffected", false, w.on(w.ffmpegCrashes), nil},
 		{"ffmpeg hangs", "killed and counted, then done; no process, no file left", true, w.on(w.ffmpegHangs), nil},
 		{"ffmpeg spins for ever, silently and with progress", "crashed and too_slow; no process, no file left", true, w.on(w.ffmpegSpins), nil},
-		{"ffmpeg out of memory", "counted, then done", false, w.on(w.ffmpegStarves), nil},
+		{"ffmpeg out of memory: as it loads, as it begins, and as it would say of a decoder", "counted, then done", false, w.on(w.ffmpegStarves), nil},
 		{"videos that are none, or not whole", "failed with their reasons, owner told, others unaffected", true, w.on(w.poison), nil},
 	}
 }
 
 func (w workerGround) ffmpegKilled(t *testing.T) string {
-	worker := w.worker(t)
+	worker := w.patient(t)
 	u := w.takes(t, clip(t, "hit.mp4", 3))[0]
 	first := worker.ffmpeg(t, "hit.mp4")
 	signal(t, first, syscall.SIGKILL)
@@ -37,7 +37,7 @@ func (w workerGround) ffmpegKilled(t *testing.T) string {
 }
 
 func (w workerGround) ffmpegCrashes(t *testing.T) string {
-	worker := w.worker(t, "ATTEMPTS=3", "FFMPEG="+fakeFFmpeg(t, `*title=crasher*) kill -SEGV $$ ;;`))
+	worker := w.patient(t, "ATTEMPTS=3", "FFMPEG="+fakeFFmpeg(t, `*title=crasher*) kill -SEGV $$ ;;`))
 	all := w.takes(t, bad(clip(t, "crasher.mp4", 1)), clip(t, "good.mp4", 1), clip(t, "also good.mp4", 2))
 	w.check(t, checker.Allowed{})
 	w.fails(t, all[0], "crashed", 3)
@@ -48,7 +48,7 @@ func (w workerGround) ffmpegCrashes(t *testing.T) string {
 }
 
 func (w workerGround) ffmpegHangs(t *testing.T) string {
-	worker := w.worker(t, "FFMPEG_STALL_SECONDS=3")
+	worker := w.patient(t, "FFMPEG_STALL_SECONDS=3")
 	u := w.takes(t, clip(t, "hangs.mp4", 4))[0]
 	signal(t, worker.ffmpeg(t, "hangs.mp4"), syscall.SIGSTOP)
 	w.check(t, checker.Allowed{})
@@ -61,9 +61,9 @@ func (w workerGround) ffmpegHangs(t *testing.T) string {
 
 func (w workerGround) ffmpegSpins(t *testing.T) string {
 	// The grandchild would outlive a script that is killed alone.
-	const spins = `*title=spins*) sleep 97531 & while :; do :; done ;;
+	const spins = `*title=spins*) sleep 300 & while :; do :; done ;;
 *title=dawdles*) while :; do echo out_time_us=1000000; echo progress=continue; sleep 0.2; done ;;`
-	worker := w.worker(t, "WORKERS=2", "ATTEMPTS=2", "FFMPEG_STALL_SECONDS=3", "FFMPEG_WALL_SECONDS=5", "FFMPEG="+fakeFFmpeg(t, spins))
+	worker := w.patient(t, "WORKERS=2", "ATTEMPTS=2", "FFMPEG_STALL_SECONDS=3", "FFMPEG_WALL_SECONDS=5", "FFMPEG="+fakeFFmpeg(t, spins))
 	all := w.takes(t, bad(clip(t, "spins.mp4", 1)), bad(clip(t, "dawdles.mp4", 1)))
 	w.check(t, checker.Allowed{})
 	w.fails(t, all[0], "crashed", 2)

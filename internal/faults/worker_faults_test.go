@@ -35,7 +35,7 @@ func (w workerGround) scratchFull(t *testing.T) string {
 		t.Fatalf("mount a small folder, which only root may: %v", err)
 	}
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
-	worker := w.worker(t, "SCRATCH_DIR="+dir, "FFMPEG=ffmpeg")
+	worker := w.patient(t, "SCRATCH_DIR="+dir, "FFMPEG=ffmpeg")
 	worker.scratch = dir
 	filler := filepath.Join(dir, "filler")
 	v := talk(t)
@@ -127,7 +127,7 @@ func (w workerGround) atOnce(t *testing.T) string {
 func (w workerGround) pair(t *testing.T, service string) (pair []*testsuite.Process) {
 	t.Helper()
 	for range 2 {
-		p := w.guest(service, "WORKERS=3")
+		p := w.guest(service, "WORKERS=3", longLease)
 		testsuite.Eventually(t, service+" is ready", func() bool { return p.Ready(t).Body == "ready" })
 		pair = append(pair, p)
 	}

@@ -36,6 +36,12 @@ func (w workerGround) worker(t *testing.T, settings ...string) worker {
 	return w.another(t, settings...)
 }
 
+// patient is a worker whose lease does not run out.
+func (w workerGround) patient(t *testing.T, settings ...string) worker {
+	t.Helper()
+	return w.worker(t, append([]string{longLease}, settings...)...)
+}
+
 func (w workerGround) another(t *testing.T, settings ...string) worker {
 	t.Helper()
 	scratch := t.TempDir()
