@@ -256,5 +256,18 @@ func (r *rig) letters(t testing.TB) []checker.Mail {
 	return mails
 }
 
+// again are the mails that came once more, each under the Message-ID that it had before.
+func (r *rig) again(t testing.TB) (n int) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, m := range r.letters(t) {
+		if seen[m.MessageID] {
+			n++
+		}
+		seen[m.MessageID] = true
+	}
+	return n
+}
+
 // number is for file names and keys.
 func number(prefix string, n int) string { return fmt.Sprint(prefix, strconv.Itoa(n)) }
