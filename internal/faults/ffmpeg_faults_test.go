@@ -1,7 +1,11 @@
 package faults
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -72,13 +76,17 @@ func (w workerGround) ffmpegSpins(t *testing.T) string {
 	return "failed as crashed after 2 attempts, as too_slow after 1, both mailed"
 }
 
-// ffmpegStarves has ffmpeg not load for want of memory, and find too little of it later: in the words of 5.1, for how
-// much it takes to get so far differs from build to build.
+// ffmpegStarves has ffmpeg find too little memory once for each video. What it says of a decoder, in the words of 5.1, is put
+// into its mouth: with how much it gets exactly so far differs from build to build. The converter sets a limit itself, at
+// first: what the script does before that is undone.
 func (w workerGround) ffmpegStarves(t *testing.T) string {
 	once := t.TempDir()
-	worker := w.worker(t, "FFMPEG="+fakeFFmpeg(t, fmt.Sprintf(`*title=loads*) mkdir %[1]s/loads && ulimit -v 100000 ;;
-*title=decodes*) mkdir %[1]s/decodes && echo "[error] Error while opening decoder for input stream #0:0 : Cannot allocate memory" >&2 && exit 1 ;;`, once)))
-	for _, u := range w.takes(t, clip(t, "loads.mp4", 1), clip(t, "decodes.mp4", 1)) {
+	const limited = `while [ "$(ulimit -v)" = unlimited ]; do sleep 0.01; done`
+	worker := w.patient(t, "FFMPEG="+fakeFFmpeg(t, fmt.Sprintf(`*title=loads*) mkdir %[1]s/loads && %[2]s && ulimit -v 50000 ;;
+*title=begins*) mkdir %[1]s/begins && %[2]s && ulimit -v %[3]d ;;
+*title=decodes*) mkdir %[1]s/decodes && echo "[error] Error while opening decoder for input stream #0:0 : Cannot allocate memory" >&2 && exit 1 ;;`,
+		once, limited, scarce(t))))
+	for _, u := range w.takes(t, clip(t, "loads.mp4", 1), clip(t, "begins.mp4", 1), clip(t, "decodes.mp4", 1)) {
 		w.is(t, u, "done", "failed")
 		w.attempts(t, u, 2)
 	}
@@ -87,8 +95,33 @@ func (w workerGround) ffmpegStarves(t *testing.T) string {
 	return "2 attempts each, done"
 }
 
+// scarce is how much memory, in KiB of address space, is enough for ffmpeg to load and too little to convert anything.
+func scarce(t *testing.T) int {
+	t.Helper()
+	ctx, end := context.WithCancel(t.Context())
+	cmd := exec.CommandContext(ctx, "ffmpeg", "-hide_banner", "-h", "full") // which opens nothing and says more than a pipe holds
+	defer func() { end(); _ = cmd.Wait() }()                                // killed
+	says, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err == nil {
+		_, err = io.CopyN(io.Discard, says, 1) // it is loaded
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, size, _ := strings.Cut(testsuite.Read(t, fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)), "VmSize:")
+	loaded, err := strconv.Atoi(strings.Fields(size + " none")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const little = 1 << 10 // a decoder and LAME take more than twice as much
+	return loaded + little
+}
+
 func (w workerGround) poison(t *testing.T) string {
-	worker := w.worker(t)
+	worker := w.patient(t)
 	file := testmedia.Clip(t, testmedia.Spec{Flags: []string{"-movflags", "+faststart"}})
 	for name, want := range map[string]struct {
 		data   string
