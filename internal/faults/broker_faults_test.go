@@ -109,10 +109,13 @@ func (b *brokerGround) erased(t *testing.T) string {
 	return "3 done"
 }
 
+// unreminded has nobody ring again for what the broker has confirmed, so that a job that was rung for is not rescued.
+var unreminded = []string{"REMIND_SECONDS=3600", "REMIND_MAX_SECONDS=3600"}
+
 func (b *brokerGround) killedUnderGateway(t *testing.T) string {
 	b.out(t, "gateway")
 	fired, settings := hits(t, failpoint.Published, "stall", 1)
-	gateway := b.guest("gateway", settings...)
+	gateway := b.guest("gateway", append(settings, unreminded...)...)
 	told := b.trying(t, clip(t, "unconfirmed.mp4", 1))
 	testsuite.Eventually(t, "the message is on its way", func() bool { return exists(fired) })
 	b.emptied(t, func() { // else the message would be there again, and nobody need publish it
@@ -130,7 +133,7 @@ func (b *brokerGround) killedUnderGateway(t *testing.T) string {
 func (b *brokerGround) killedUnderConverter(t *testing.T) string {
 	b.out(t, "converter")
 	fired, settings := hits(t, failpoint.Published, "stall", 1)
-	converter := b.guest("converter", settings...)
+	converter := b.guest("converter", append(settings, unreminded...)...)
 	b.takes(t, clip(t, "unconfirmed.mp4", 1))
 	testsuite.Eventually(t, "the message is on its way", func() bool { return exists(fired) })
 	b.emptied(t, func() {
