@@ -7,9 +7,9 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"mp3converter/internal/checker"
+	"mp3converter/internal/testsuite"
 )
 
 // allFaults are the rows of the matrix in which everything goes at once.
@@ -25,26 +25,25 @@ func blackout(t *testing.T) string {
 	s := newSoak(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
 	for n := range clients {
 		running.Go(func() { s.client(ctx, n) })
 	}
 	const uploads = 2 * clients
-	for s.accepted() < uploads {
-		rest(ctx, 50*time.Millisecond)
-	}
+	testsuite.Eventually(t, "the first uploads are taken", func() bool { return s.accepted() >= uploads })
 	if err := s.broker.Flush(); err != nil {
 		t.Error(err)
 	}
 	s.blow()
 	s.start(t)
 	before := s.accepted()
-	for s.accepted() < before+clients { // it is open again
-		rest(ctx, 50*time.Millisecond)
-	}
+	testsuite.Eventually(t, "it is open again", func() bool { return s.accepted() >= before+clients })
 	stop()
 	running.Wait()
 	s.mend(t)
 	s.check(t, checker.Allowed{DuplicateMails: true}) // a mailer may have died between the mail's end and its note
+	s.unacked(t)
 	return fmt.Sprintf("%d accepted, all ended well", s.accepted())
 }
 
