@@ -33,8 +33,8 @@ func mailFaults(t *testing.T) []fault {
 		{name: "hangs up before it takes the mail", expected: "one mail", tell: g.on(m.dropped(testserver.AtData, checker.Allowed{}))},
 		{name: "hangs up after it has taken the mail", expected: "the same Message-ID and Date once more", tell: g.on(m.dropped(testserver.AfterData, checker.Allowed{DuplicateMails: true}))},
 		{name: "a byte a second", expected: "given up in time, nothing else waits, one mail later", tell: g.on(m.tarPit)},
-		{name: "down while 20 mails wait", expected: "each once, one try per step of MAIL_RETRY_SECONDS", tell: g.on(m.waiting(20, 2*time.Second))},
-		{name: "down while 1000 mails wait", expected: "each once, one try per step of MAIL_RETRY_SECONDS", slow: true, tell: g.on(m.waiting(1000, 20*time.Second))},
+		{name: "down while 20 mails wait", expected: "each once, one try per step of MAIL_RETRY_SECONDS", tell: g.on(m.waiting(20, 10*time.Second))},
+		{name: "down while 1000 mails wait", expected: "each once, one try per step of MAIL_RETRY_SECONDS", slow: true, tell: g.on(m.waiting(1000, 90*time.Second))},
 	}
 }
 
@@ -106,7 +106,8 @@ func (m *mailGround) tarPit(t *testing.T) string {
 	return "given up after SMTP_TIMEOUT_SECONDS, 2 mails later"
 }
 
-// waiting has n finished jobs wait for a mail server that is down, for two tries of each, a step apart at least.
+// waiting has n finished jobs wait for a mail server that is down, for two tries of each. The step between them must be longer
+// than two rounds without any: a mailer that does not wait is known by that.
 func (m *mailGround) waiting(n int, step time.Duration) func(*testing.T) string {
 	return func(t *testing.T) string {
 		m.out(t, "notification")
