@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"mp3converter/internal/checker"
+	"mp3converter/internal/testsuite"
 )
 
 // allFaults are the rows of the matrix in which everything goes at once.
@@ -21,21 +21,18 @@ var allFaults = []fault{{
 	tell:     blackout,
 }}
 
-// mailers are the notifications of a soak, of one worker each. A mailer may have died between one mail's end and its note.
-const mailers = 2
-
 // blackout has clients upload, kills all programs and servers with one blow, and starts them in an order that nobody chose.
 func blackout(t *testing.T) string {
 	s := newSoak(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
 	for n := range clients {
 		running.Go(func() { s.client(ctx, n) })
 	}
 	const uploads = 2 * clients
-	for s.accepted() < uploads {
-		rest(ctx, 50*time.Millisecond)
-	}
+	testsuite.Eventually(t, "the first uploads are taken", func() bool { return s.accepted() >= uploads })
 	if err := s.broker.Flush(); err != nil {
 		t.Error(err)
 	}
@@ -43,13 +40,12 @@ func blackout(t *testing.T) string {
 	mailed := s.letters(t)
 	s.start(t)
 	before := s.accepted()
-	for s.accepted() < before+clients { // it is open again
-		rest(ctx, 50*time.Millisecond)
-	}
+	testsuite.Eventually(t, "it is open again", func() bool { return s.accepted() >= before+clients })
 	stop()
 	running.Wait()
 	s.mend(t)
 	s.check(t, checker.Allowed{DuplicateMails: true})
+	s.unacked(t)
 	again := s.claimed(t, mailed)
 	if again > mailers {
 		t.Errorf("%d mails that had come before the blow came again after it, at most %d may", again, mailers)

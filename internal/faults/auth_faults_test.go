@@ -174,6 +174,9 @@ func usersAreAway(t *testing.T, r *rig, away func() (back func())) string {
 
 func loginFlood(t *testing.T, r *rig) string {
 	told, judged := r.flood(t)
+	if judged == 0 {
+		t.Error("no token was judged during the flood")
+	}
 	testsuite.Eventually(t, "a login after the flood", func() bool { return r.login() == http.StatusOK })
 	r.check(t, checker.Allowed{})
 	return fmt.Sprintf("%d times 200, %d times 429, %d times 503; %d tokens judged", told[200], told[429], told[503], judged)

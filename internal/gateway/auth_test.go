@@ -241,6 +241,9 @@ func TestABrokenAuthIsAway(t *testing.T) {
 			fmt.Fprint(w, "Traceback (most recent call last)")
 		})
 		for _, path := range []string{"/login", "/upload"} {
+			if path == "/upload" && status == http.StatusForbidden {
+				continue // auth's word on a bad token
+			}
 			a := r.do(request{path: path, method: http.MethodPost})
 			r.want(a, 503, web.Unavailable.Text)
 			if a.header.Get("Retry-After") == "" {

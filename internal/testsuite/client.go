@@ -93,10 +93,16 @@ func (r Request) TryBy(client *http.Client) (Answer, error) {
 // AtOnce sends all requests at the same time and returns the answers in their order.
 func AtOnce(t testing.TB, requests ...Request) []Answer {
 	t.Helper()
+	return AtOnceBy(t, client, requests...)
+}
+
+// AtOnceBy is AtOnce by a client of the test's own.
+func AtOnceBy(t testing.TB, client *http.Client, requests ...Request) []Answer {
+	t.Helper()
 	answers, failures := make([]Answer, len(requests)), make([]error, len(requests))
 	var running sync.WaitGroup
 	for i, r := range requests {
-		running.Go(func() { answers[i], failures[i] = r.Try() })
+		running.Go(func() { answers[i], failures[i] = r.TryBy(client) })
 	}
 	running.Wait()
 	if err := errors.Join(failures...); err != nil {
