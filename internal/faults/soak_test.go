@@ -88,7 +88,7 @@ func newSoak(t *testing.T) *soak {
 	mysql := ownMySQL(t)
 	s := &soak{
 		// What waits is rung for again, but not so often that it fills the queue.
-		rig:   newRig(t, broker.URL(), "WORKERS=1", "ATTEMPTS=100", "CLEAN_SECONDS=8", "REMIND_SECONDS=4", "REMIND_MAX_SECONDS=30"),
+		rig:   newRig(t, broker.URL(), "WORKERS=1", "ATTEMPTS=100", "CLEAN_SECONDS=8", "REMIND_SECONDS=4", "REMIND_MAX_SECONDS=30", "MONGODB_TIMEOUT_SECONDS=10"),
 		mysql: mysql, broker: broker, videos: soakVideos(t),
 		busy: map[string]bool{}, slots: map[string]*testsuite.Process{}, broken: map[string]int{}, seed: uint64(time.Now().UnixNano()),
 	}
@@ -140,7 +140,7 @@ func ownMySQL(t *testing.T) *testserver.MariaDB {
 // soakVideos are short ones, of several kinds, and one that is none.
 func soakVideos(t *testing.T) []video {
 	var all []video
-	for i, spec := range []testmedia.Spec{{}, {Ext: "mkv", Seconds: 3}, {Ext: "webm", Seconds: 1}, {Ext: "mov", Audio: "pcm_s16le", Layout: "stereo", Seconds: 5}} {
+	for i, spec := range []testmedia.Spec{{}, {Ext: "mkv", Seconds: 3}, {Ext: "webm", Seconds: 1}, {Ext: "mov", Audio: "pcm_s16le", Layout: "stereo", Seconds: 1}} {
 		file := testmedia.Clip(t, spec)
 		all = append(all, video{number("clip", i) + "." + cmp.Or(spec.Ext, "mp4"), []byte(testsuite.Read(t, file)), testmedia.Listen(t, file).Duration})
 	}
