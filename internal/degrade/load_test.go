@@ -1,14 +1,20 @@
 package degrade
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"mp3converter/internal/checker"
+	"mp3converter/internal/job"
+	"mp3converter/internal/testmedia"
 	"mp3converter/internal/testsuite"
 )
 
@@ -19,6 +25,9 @@ type load struct {
 	mp3  string // can be downloaded
 	form string // of an upload
 	kind http.Header
+	sent checker.Upload // the same as the checker knows it
+
+	history checker.History // of all uploads
 
 	stop    chan struct{}
 	running sync.WaitGroup
@@ -36,12 +45,21 @@ const pace = 150 * time.Millisecond
 // startLoad has some users log in, upload, list and download, all on connections that they keep.
 func startLoad(t *testing.T, p *testsuite.Person) *load {
 	t.Helper()
-	first := p.Upload(t, testsuite.Clip(t), "first.mp4")
+	const name = "vid_1.mp4"
+	video := []byte(testsuite.Read(t, testsuite.Clip(t)))
+	sum := sha256.Sum256(video)
+	sent := checker.Upload{
+		Owner: p.Email, Name: name, Profile: string(job.Standard), Video: hex.EncodeToString(sum[:]), Bytes: int64(len(video)),
+		Sound: testmedia.Duration(t, testsuite.Clip(t)),
+	}
+	first := p.Upload(t, testsuite.Clip(t), name)
 	l := &load{
 		p: p, mp3: testsuite.OrEmpty(p.Reaches(t, first, "done").MP3),
-		stop: make(chan struct{}), served: map[string]int{}, jobs: []string{first},
+		sent: sent, stop: make(chan struct{}), served: map[string]int{}, jobs: []string{first},
 	}
-	upload := p.Posting(t, "/upload", nil, testsuite.FilePart("file", "vid_1.mp4", []byte(testsuite.Read(t, testsuite.Clip(t)))))
+	sent.Status, sent.Job = http.StatusOK, first
+	l.history.Told(sent)
+	upload := p.Posting(t, "/upload", nil, testsuite.FilePart("file", name, video))
 	form, err := io.ReadAll(upload.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +116,11 @@ func (l *load) repeat(request func() testsuite.Request) {
 func (l *load) note(r testsuite.Request, a testsuite.Answer, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if r.Path == "/upload" {
+		told := l.sent
+		told.Status, told.Job = a.Status, strings.TrimPrefix(a.Header.Get("Location"), "/jobs/")
+		l.history.Told(told)
+	}
 	switch {
 	case err != nil:
 		l.failed = append(l.failed, fmt.Sprintf("%s: %v", r.Path, err))
@@ -135,7 +158,7 @@ func (l *load) more(t *testing.T) {
 	})
 }
 
-// check fails the test if a request has failed, once for each test.
+// check fails the test if a request has failed, once for each test, or if many were told to come again.
 func (l *load) check(t *testing.T) {
 	t.Helper()
 	l.mu.Lock()
@@ -144,5 +167,95 @@ func (l *load) check(t *testing.T) {
 		t.Error(failure)
 	}
 	t.Logf("served %v, told to come again %d", l.served, l.later)
+	served := 0
+	for _, n := range l.served {
+		served += n
+	}
+	if few := served / 4; l.later > few { // on a busy machine one in a hundred
+		t.Errorf("%d requests were told to come again, at most may %d", l.later, few)
+	}
 	l.failed = nil
+}
+
+// stopsUnderway tells a gateway to stop with n uploads under way, of each of which a third comes before, one when the
+// gateway knows, and one when it takes no more connections.
+func (l *load) stopsUnderway(t *testing.T, gateway *testsuite.Process, n int) {
+	t.Helper()
+	addr := gateway.Serving(t, "http")
+	var all []*slow
+	for range n {
+		all = append(all, l.begin(t, addr))
+	}
+	send := func(thirds int) {
+		for _, s := range all {
+			s.upTo(t, len(s.form)*thirds/3)
+		}
+	}
+	send(1)
+	gateway.Tell()
+	testsuite.Eventually(t, "the gateway is stopping", func() bool { return gateway.Ready(t).Body == "stopping" })
+	send(2)
+	testsuite.Eventually(t, "the gateway takes no more connections", func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	send(3)
+	for _, s := range all {
+		a, err := s.answer()
+		l.note(s.Request, a, err)
+		if err != nil || a.Status != http.StatusOK {
+			t.Errorf("an upload that was under way when the gateway was told to stop was answered %d %q, %v", a.Status, a.Body, err)
+		}
+	}
+	gateway.Ends(t)
+}
+
+// slow is an upload that is sent piece by piece.
+type slow struct {
+	testsuite.Request
+	form   string
+	sent   int
+	body   *io.PipeWriter
+	answer func() (testsuite.Answer, error) // waits for it
+}
+
+// begin begins an upload at a gateway. The gateway asks for its body before the first piece of it is sent.
+func (l *load) begin(t *testing.T, addr string) *slow {
+	t.Helper()
+	body, pipe := io.Pipe()
+	s := &slow{Request: l.upload(), form: l.form, body: pipe}
+	s.Base, s.Body = "http://"+addr, body
+	s.Header = s.Header.Clone()
+	s.Header.Set("Expect", "100-continue")
+	client := &http.Client{Timeout: 3 * time.Minute, Transport: &http.Transport{ExpectContinueTimeout: time.Minute, DisableKeepAlives: true}}
+	var a testsuite.Answer
+	var err error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		a, err = s.TryBy(client)
+		body.CloseWithError(io.ErrClosedPipe) // whoever sends on is told
+	}()
+	s.answer = func() (testsuite.Answer, error) {
+		<-ended
+		return a, err
+	}
+	t.Cleanup(func() { pipe.Close(); <-ended })
+	return s
+}
+
+// upTo returns when so many bytes of the form are sent. An upload that has been answered before gets no more.
+func (s *slow) upTo(t *testing.T, n int) {
+	t.Helper()
+	sent, err := io.WriteString(s.body, s.form[s.sent:n])
+	if s.sent += sent; err == nil && s.sent == len(s.form) {
+		err = s.body.Close()
+	}
+	if err != nil {
+		a, answered := s.answer()
+		t.Fatalf("an upload under way was answered %d %q, %v, after %d bytes of %d", a.Status, a.Body, answered, s.sent, len(s.form))
+	}
 }

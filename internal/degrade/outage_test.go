@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"mp3converter/internal/testserver"
 	"mp3converter/internal/testsuite"
@@ -99,11 +100,15 @@ func (o *outage) requests(t *testing.T) []testsuite.Request {
 	}
 }
 
+// prompt is a client that waits as long as all that a request needs may take together, and so much more for a busy
+// machine. What hangs longer is no answer.
+var prompt = &http.Client{Timeout: mongoTime + confirmTime + authTime + 30*time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
 // answers holds the four answers against the row, and returns the job that was made of the upload, if one was.
 func (o *outage) answers(t *testing.T) (job string) {
 	t.Helper()
 	requests := o.requests(t)
-	for i, a := range testsuite.AtOnce(t, requests...) {
+	for i, a := range testsuite.AtOnceBy(t, prompt, requests...) {
 		want := []int{o.login, o.upload, o.download, o.jobs}[i]
 		if a.Status != want {
 			t.Errorf("%s = %d %.200q, want %d", requests[i].Path, a.Status, a.Body, want)

@@ -1,17 +1,22 @@
 package degrade
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"mp3converter/internal/testserver"
 	"mp3converter/internal/testsuite"
 )
 
+// lease is longer than any test waits.
+const lease = 600 * time.Second
+
 // patient are settings by which nothing is done again in the time of a test but what somebody has given back.
-var patient = []string{"LEASE_SECONDS=600", "RING_SECONDS=600", "REMIND_SECONDS=600", "REMIND_MAX_SECONDS=600", "MAIL_RETRY_SECONDS=600"}
+var patient = []string{fmt.Sprintf("LEASE_SECONDS=%v", lease.Seconds()), "RING_SECONDS=600", "REMIND_SECONDS=600", "REMIND_MAX_SECONDS=600", "MAIL_RETRY_SECONDS=600"}
 
 // TestStop tells a program to stop while it is at work.
 func TestStop(t *testing.T) {
@@ -45,11 +50,19 @@ func theConversionIsGivenBack(t *testing.T, i *installation, p *testsuite.Person
 	p.Reaches(t, id, "converting")
 	i.StartConverter()
 	ready(t, i.Converter)
+	claimed, told := i.record(t, id), time.Now()
 	first.Stop(t)
 	p.Reaches(t, id, "done")
-	if j := i.record(t, id); j.Attempt != 2 || j.Excused != 1 {
+	j := i.record(t, id)
+	if j.Attempt != 2 || j.Excused != 1 {
 		t.Errorf("%d attempts, %d of them excused, want 2 and 1", j.Attempt, j.Excused)
 	}
+	// Nobody can have begun so early but who was given the job: its lease and all bells are minutes away.
+	taken := j.Started.Sub(told)
+	if taken < 0 || !j.Started.Before(claimed.LeaseUntil) {
+		t.Errorf("another converter began %v after SIGTERM, at %v; the lease would have ended at %v", taken, j.Started, claimed.LeaseUntil)
+	}
+	t.Logf("another converter began %.2f s after SIGTERM, %.0f s before the lease's end", taken.Seconds(), claimed.LeaseUntil.Sub(j.Started).Seconds())
 }
 
 func theConversionIsFinished(t *testing.T, i *installation, p *testsuite.Person) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"mp3converter/internal/testserver"
 	"mp3converter/internal/testsuite"
@@ -38,6 +39,13 @@ var (
 	})
 )
 
+// How long the services wait for what is down.
+const (
+	mongoTime   = time.Second
+	confirmTime = 2 * time.Second
+	authTime    = 2 * time.Second // no setting of the gateway
+)
+
 // newWorld starts an installation for a group of rows.
 func newWorld(t *testing.T, group string) *world {
 	t.Helper()
@@ -62,7 +70,8 @@ func newWorld(t *testing.T, group string) *world {
 	})
 	_, smtpPort, _ := net.SplitHostPort(w.doors.smtp.Addr)
 	w.Settings = []string{
-		"MONGODB_TIMEOUT_SECONDS=1", "CONFIRM_SECONDS=2", "SMTP_TIMEOUT_SECONDS=2", "SMTP_PORT=" + smtpPort, "FFMPEG=" + w.ffmpeg,
+		fmt.Sprintf("MONGODB_TIMEOUT_SECONDS=%v", mongoTime.Seconds()), fmt.Sprintf("CONFIRM_SECONDS=%v", confirmTime.Seconds()),
+		"SMTP_TIMEOUT_SECONDS=2", "SMTP_PORT=" + smtpPort, "FFMPEG=" + w.ffmpeg,
 	}
 	w.Users = testsuite.UserTable(t, w.mysql.Addr)
 	w.StartAll()

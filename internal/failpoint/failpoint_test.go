@@ -26,8 +26,8 @@ func TestAReleaseHasNothingOfIt(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		var code strings.Builder
-		for _, service := range []string{"gateway", "converter", "notification"} {
-			binary, err := os.ReadFile(filepath.Join(dir, service))
+		for _, program := range []string{"auth", "gateway", "converter", "notification", "mp3converter"} {
+			binary, err := os.ReadFile(filepath.Join(dir, program))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -35,12 +35,12 @@ func TestAReleaseHasNothingOfIt(t *testing.T) {
 		}
 		for _, trace := range []string{"FAILPOINT_FIRED", "failpoint.At", "mp3converter/internal/failpoint.read"} {
 			if got := strings.Contains(code.String(), trace); got != build.want {
-				t.Errorf("built with tags %q: %q is in the services: %v, want %v", build.tags, trace, got, build.want)
+				t.Errorf("built with tags %q: %q is in the programs: %v, want %v", build.tags, trace, got, build.want)
 			}
 		}
 		for _, p := range all {
 			if got := strings.Contains(code.String(), string(p)); got && !build.want {
-				t.Errorf("built with tags %q: point %q is in the services", build.tags, p)
+				t.Errorf("built with tags %q: point %q is in the programs", build.tags, p)
 			}
 		}
 	}

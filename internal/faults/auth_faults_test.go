@@ -141,7 +141,8 @@ func (r *rig) loggingIn() testsuite.Request {
 
 // login returns the status of one, 0 if there is no answer.
 func (r *rig) login() int {
-	a, _ := r.loggingIn().TryBy(r.client)
+	a, err := r.loggingIn().TryBy(r.client)
+	r.hung(err)
 	return a.Status
 }
 
@@ -173,6 +174,9 @@ func usersAreAway(t *testing.T, r *rig, away func() (back func())) string {
 
 func loginFlood(t *testing.T, r *rig) string {
 	told, judged := r.flood(t)
+	if judged == 0 {
+		t.Error("no token was judged during the flood")
+	}
 	testsuite.Eventually(t, "a login after the flood", func() bool { return r.login() == http.StatusOK })
 	r.check(t, checker.Allowed{})
 	return fmt.Sprintf("%d times 200, %d times 429, %d times 503; %d tokens judged", told[200], told[429], told[503], judged)

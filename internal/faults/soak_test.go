@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mp3converter/internal/checker"
+	"mp3converter/internal/job"
 	"mp3converter/internal/testmedia"
 	"mp3converter/internal/testserver"
 	"mp3converter/internal/testsuite"
@@ -45,10 +46,20 @@ func TestSoak(t *testing.T) {
 	running.Wait()
 	s.mend(t)
 	found := s.violations(t, 2*time.Second, 10*time.Minute, checker.Allowed{DuplicateMails: true})
-	t.Logf("soak of %v:\n%s", *soaking, s.table(t, found))
+	state, err := s.look(t.Context(), t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("soak of %v:\n%s", *soaking, s.table(state, found))
 	for _, v := range found {
 		t.Error(v)
 	}
+	s.wasWorthIt(t)
+	s.fails(t, state.Jobs)
+	if twice, most := cameTwice(state.Mails), s.mayComeTwice(); twice > most {
+		t.Errorf("I4: %d mails came twice, %d faults can have caused that", twice, most)
+	}
+	s.unacked(t)
 }
 
 // soak is a rig of which everything may break, and clients.
@@ -64,6 +75,7 @@ type soak struct {
 	slots   map[string]*testsuite.Process // what runs, by slot
 	broken  map[string]int                // how often, by fault
 	seed    uint64
+	before  int      // uploads that were taken before anything was broken
 	strange []string // answers that nobody may get
 }
 
@@ -97,6 +109,7 @@ func newSoak(t *testing.T) *soak {
 	}
 	s.upload(s.videos[0], "", idle)
 	s.check(t, checker.Allowed{})
+	s.before = s.accepted()
 	if err := broker.Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -256,8 +269,61 @@ func (s *soak) mend(t *testing.T) {
 	}
 }
 
+// wasWorthIt fails the test if nothing was broken or nothing was taken meanwhile: then it has shown nothing.
+func (s *soak) wasWorthIt(t *testing.T) {
+	t.Helper()
+	faults := 0
+	for _, n := range s.broken {
+		faults += n
+	}
+	if taken := s.accepted() - s.before; faults == 0 || taken == 0 {
+		t.Errorf("%d faults, and %d uploads taken meanwhile: want some of each", faults, taken)
+	}
+}
+
+// fails fails the test if a job has failed as the video that is none must not. That no other fails is the checker's affair.
+func (s *soak) fails(t *testing.T, jobs []checker.Job) {
+	t.Helper()
+	for _, j := range jobs {
+		if want := string(job.ReasonUnsupported); j.State == string(job.Failed) && j.Reason != want {
+			t.Errorf("I1: job %s of %s has failed for the reason %q, want %q", j.ID, j.Name, j.Reason, want)
+		}
+	}
+}
+
+// cameTwice is how many mails have come that had come before.
+func cameTwice(mails []checker.Mail) int {
+	ids := map[string]bool{}
+	for _, m := range mails {
+		ids[m.MessageID] = true
+	}
+	return len(mails) - len(ids)
+}
+
+// mayComeTwice is how many mails the faults so far can have made come twice.
+func (s *soak) mayComeTwice() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range disasters {
+		n += s.broken[d.name] * d.twice
+	}
+	return n
+}
+
+// unacked is the rig's for the broker of the soak's own.
+func (s *soak) unacked(t *testing.T) {
+	t.Helper()
+	testsuite.Eventually(t, "I8: all messages that were handed out are settled", func() bool {
+		list, err := s.broker.Ctl("list_queues", "name", "messages_unacknowledged")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(list, "video") && len(unsettled(list)) == 0
+	})
+}
+
 // table is the report.
-func (s *soak) table(t *testing.T, found []checker.Violation) string {
+func (s *soak) table(state checker.State, found []checker.Violation) string {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	row := func(what string, n any) { fmt.Fprintf(table, "%s\t%v\n", what, n) }
@@ -268,10 +334,6 @@ func (s *soak) table(t *testing.T, found []checker.Violation) string {
 	for _, status := range slices.Sorted(keys(answers)) {
 		row(fmt.Sprintf("uploads answered %d", status), answers[status])
 	}
-	state, err := s.look(t.Context(), t)
-	if err != nil {
-		t.Error(err)
-	}
 	states := map[string]int{}
 	for _, j := range state.Jobs {
 		states[j.State]++
@@ -279,12 +341,8 @@ func (s *soak) table(t *testing.T, found []checker.Violation) string {
 	for _, name := range slices.Sorted(keys(states)) {
 		row("jobs "+name, states[name])
 	}
-	ids := map[string]bool{}
-	for _, m := range state.Mails {
-		ids[m.MessageID] = true
-	}
 	row("mails", len(state.Mails))
-	row("mails that came twice", len(state.Mails)-len(ids))
+	row("mails that came twice", fmt.Sprintf("%d (faults that can cause it: %d)", cameTwice(state.Mails), s.mayComeTwice()))
 	for _, name := range slices.Sorted(keys(s.broken)) {
 		row("fault: "+name, s.broken[name])
 	}

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"bufio"
+	"net/http"
 	"runtime"
 	"slices"
 	"strconv"
@@ -47,8 +48,17 @@ func (r *rig) unwatch(p *testsuite.Process) {
 // size is what the process says of itself.
 func (w *watched) size(t testing.TB) (goroutines int, rss int64) {
 	t.Helper()
-	m := metrics(t, w.Process)
-	return int(m["go_goroutines"]), int64(m["process_resident_memory_bytes"])
+	return int(metric(t, w.Process, "go_goroutines")), int64(metric(t, w.Process, "process_resident_memory_bytes"))
+}
+
+// metric is one of a process's numbers, which must be there.
+func metric(t testing.TB, p *testsuite.Process, name string) float64 {
+	t.Helper()
+	n, there := metrics(t, p)[name]
+	if !there {
+		t.Fatalf("%s has no metric %s", p.Name, name)
+	}
+	return n
 }
 
 // metrics are a process's numbers, by name and labels.
@@ -57,6 +67,9 @@ func metrics(t testing.TB, p *testsuite.Process) map[string]float64 {
 	a, err := testsuite.Request{Base: "http://" + p.Serving(t, "ops"), Path: "/metrics"}.Try()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if a.Status != http.StatusOK {
+		t.Fatalf("%s answers for its metrics %d %.300q", p.Name, a.Status, a.Body)
 	}
 	all := map[string]float64{}
 	for lines := bufio.NewScanner(strings.NewReader(a.Body)); lines.Scan(); {

@@ -235,12 +235,15 @@ func TestReadinessNamesAuthThatIsAway(t *testing.T) {
 func TestABrokenAuthIsAway(t *testing.T) {
 	t.Parallel()
 	r := start(t)
-	for _, status := range []int{500, 502, 504} {
+	for _, status := range []int{500, 502, 504, 302, 403, 404} { // of a proxy, or of whatever is at AUTH_SVC_ADDRESS
 		r.setAuth(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
 			fmt.Fprint(w, "Traceback (most recent call last)")
 		})
 		for _, path := range []string{"/login", "/upload"} {
+			if path == "/upload" && status == http.StatusForbidden {
+				continue // auth's word on a bad token
+			}
 			a := r.do(request{path: path, method: http.MethodPost})
 			r.want(a, 503, web.Unavailable.Text)
 			if a.header.Get("Retry-After") == "" {
