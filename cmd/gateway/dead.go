@@ -7,12 +7,14 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"mp3converter/internal/rabbit"
 )
 
-// walk shows see all dead letters of both queues. It goes to the end whatever see finds, which keeps their order.
+// walk shows see all dead letters of both queues, until see fails. Only a walk to the end keeps their order.
 func (d desk) walk(ctx context.Context, see func(*rabbit.DeadLetters, rabbit.DeadLetter) error) error {
 	for _, queue := range d.Queues() {
 		dead, err := d.Broker.DeadLetters(ctx, queue)
@@ -51,8 +53,7 @@ func listDead(ctx context.Context, d desk, o order) error {
 			return nil
 		}
 		listed++
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", l.ID, printable(l.Queue, 40), moment(l.Buried), l.Bytes,
-			cell(l.Reason, 120), cell(string(l.Start), 80))
+		fmt.Fprintln(table, strings.Join(row(l), "\t"))
 		return nil
 	})
 	if err := errors.Join(err, table.Flush()); err != nil {
@@ -62,6 +63,13 @@ func listDead(ctx context.Context, d desk, o order) error {
 		d.say("and %d more", more)
 	}
 	return nil
+}
+
+// row is what a list says of a letter.
+func row(l rabbit.DeadLetter) []string {
+	return []string{
+		l.ID, printable(l.Queue, 40), moment(l.Buried), strconv.FormatInt(l.Bytes, 10), cell(l.Reason, 120), cell(string(l.Start), 80),
+	}
 }
 
 func replayDead(ctx context.Context, d desk, o order) error {
@@ -79,7 +87,7 @@ func discardDead(ctx context.Context, d desk, o order) error {
 		if err := dead.Discard(); err != nil {
 			return err
 		}
-		d.say("discarded %s of %s", l.ID, l.Queue)
+		d.say("discarded %s", strings.Join(row(l), "  ")) // nobody may have seen it, and this is the last of it
 		return nil
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"mp3converter/internal/gateway"
 	"mp3converter/internal/job"
 	"mp3converter/internal/mongodb"
 )
@@ -62,38 +63,22 @@ func showJob(ctx context.Context, d desk, o order) error {
 	if err != nil {
 		return err
 	}
-	d.say("%s", text)
+	d.say("%s", printableJSON(text))
 	return nil
 }
 
 func retryJobs(ctx context.Context, d desk, o order) error {
 	return each(ctx, o.args, func(id string) error {
-		if err := d.hasVideo(ctx, id); err != nil {
-			return err
+		j, err := d.Ledger.Get(ctx, id)
+		if err == nil {
+			j, err = gateway.Retry(ctx, j, d.Videos, d.Rules, d.Ledger.Update)
 		}
-		j, err := d.Ledger.Update(ctx, id, func(j *job.Job) error { return j.Retry(time.Now(), d.Rules) })
 		if err != nil {
 			return refused(err, id, j, "only a failed job can be retried")
 		}
 		d.ring(ctx, j, "retried")
 		return nil
 	})
-}
-
-// hasVideo refuses a retry that must fail.
-func (d desk) hasVideo(ctx context.Context, id string) error {
-	j, err := d.Ledger.Get(ctx, id)
-	if err != nil {
-		return refused(err, id, j, "")
-	}
-	_, content, err := d.Videos.Open(ctx, id)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("job %s: its video is gone, nobody can retry it", id)
-	}
-	if err != nil {
-		return err
-	}
-	return content.Close()
 }
 
 func failJobs(ctx context.Context, d desk, o order) error {
@@ -125,6 +110,8 @@ func refused(err error, id string, j job.Job, rule string) error {
 		return fmt.Errorf("there is no job %s; see: gateway jobs list", id)
 	case errors.Is(err, job.ErrState):
 		return fmt.Errorf("job %s is %s: %s", id, j.State, rule)
+	case errors.Is(err, gateway.ErrNoVideo):
+		return fmt.Errorf("job %s: its video is gone, nobody can retry it", id)
 	default:
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"mp3converter/internal/job"
 )
@@ -137,8 +138,8 @@ func (o order) check() error {
 		return fmt.Errorf("--state: one of %v", job.States)
 	case o.before != "" && !job.IsID(o.before):
 		return errors.New("--before: a job's id has 24 lower-case hex digits")
-	case len(o.because) > maxBecause || strings.ContainsFunc(o.because, unicode.IsControl):
-		return fmt.Errorf("--because: one line of at most %d bytes", maxBecause)
+	case len(o.because) > maxBecause || !utf8.ValidString(o.because) || strings.ContainsFunc(o.because, unicode.IsControl):
+		return fmt.Errorf("--because: one line of at most %d bytes of UTF-8", maxBecause)
 	case o.olderThan < minStrayAge:
 		return fmt.Errorf("--older-than: a time of at least %v, as 24h", minStrayAge)
 	}
@@ -166,7 +167,7 @@ func (o order) checkArgs() error {
 	return nil
 }
 
-var letterID = regexp.MustCompile(`^[A-Za-z0-9]{20,40}$`)
+var letterID = regexp.MustCompile(`^[0-9a-f]{26}$`)
 
 // isLetterID reports whether package rabbit may have made the id.
 func isLetterID(s string) bool { return letterID.MatchString(s) }

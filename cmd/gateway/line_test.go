@@ -14,7 +14,7 @@ import (
 const (
 	id1    = "64f000000000000000000001"
 	id2    = "64f000000000000000000002"
-	letter = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	letter = "0123456789abcdef0123456789"
 )
 
 func TestCommandLinesThatAreUnderstood(t *testing.T) {
@@ -82,7 +82,7 @@ func TestMistakesAreNamedWithTheUsage(t *testing.T) {
 			t.Errorf("%s: %v, want %q and the usage", line, err, want)
 		}
 	}
-	for _, because := range []string{"two\nlines", "\x1b[2J", strings.Repeat("x", 501)} {
+	for _, because := range []string{"two\nlines", "\x1b[2J", "M\xfcll", strings.Repeat("x", 501)} {
 		if _, err := parse([]string{"jobs", "fail", id1, "--because", because}); err == nil || !strings.Contains(err.Error(), "--because: one line") {
 			t.Errorf("--because %.20q: %v", because, err)
 		}

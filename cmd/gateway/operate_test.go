@@ -257,6 +257,11 @@ func TestJobsAreListedShownRetriedAndEnded(t *testing.T) {
 	s.refuses("jobs show "+nobody, "there is no job "+nobody)
 	s.refuses("jobs retry "+nobody+" "+failed.ID, "there is no job "+nobody, "job "+failed.ID+" is queued: only a failed job")
 	s.refuses("jobs retry "+gone.ID, "its video is gone")
+	uploading := job.New(time.Now(), s.Rules, job.NewID(time.Now()), "sid@gmail.com") // the video is yet to come
+	if err := s.Ledger.Insert(t.Context(), uploading); err != nil {
+		t.Fatal(err)
+	}
+	s.refuses("jobs retry "+uploading.ID, "is uploading: only a failed job")
 	s.refuses("jobs fail "+gone.ID+" "+nobody, "is failed: only a job that is queued or converting", "there is no job")
 }
 

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -30,6 +33,19 @@ func printable(text string, width int) string {
 		}
 	}
 	return b.String()
+}
+
+// unseen is what encoding/json leaves as it is, and a terminal obeys or does not show.
+var unseen = regexp.MustCompile(`[\x{7f}-\x{9f}\p{Cf}]`)
+
+// printableJSON is the same JSON, fit for a terminal.
+func printableJSON(text []byte) []byte {
+	return unseen.ReplaceAllFunc(text, func(c []byte) (escaped []byte) {
+		for _, unit := range utf16.Encode([]rune(string(c))) {
+			escaped = fmt.Appendf(escaped, `\u%04x`, unit)
+		}
+		return escaped
+	})
 }
 
 // cell is printable, and never empty.

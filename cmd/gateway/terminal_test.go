@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"mp3converter/internal/job"
 )
@@ -58,5 +60,22 @@ created      2026-11-23T11:00:00Z, 1h ago
 `
 	if out.String() != want {
 		t.Errorf("shown as\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
+func TestJSONIsFitForATerminal(t *testing.T) {
+	t.Parallel()
+	said := "550 \u009b2J\u007f\u202e\U000e0001 é"
+	plain, err := json.Marshal(said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := printableJSON(plain)
+	if strings.ContainsFunc(string(text), func(r rune) bool { return !unicode.IsPrint(r) }) {
+		t.Errorf("printableJSON = %+q", text)
+	}
+	var got string
+	if err := json.Unmarshal(text, &got); err != nil || got != said {
+		t.Errorf("it is read as %+q, %v, want %+q", got, err, said)
 	}
 }

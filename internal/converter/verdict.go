@@ -19,7 +19,7 @@ const (
 	crashed   = "crashed"   // nobody knows why; counted
 	postponed = "postponed" // a store or the scratch folder is away
 	stopped   = "stopped"   // we are told to stop
-	lost      = "lost"      // deleted by the owner, or taken by somebody else after our lease ran out
+	lost      = "lost"      // deleted by the owner, ended by an operator, or taken by somebody else after our lease ran out
 )
 
 // What the owner may read about an attempt that did not fail for good. What really happened is in the log: it names

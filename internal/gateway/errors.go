@@ -32,12 +32,14 @@ var (
 	errRanges    = errors.New("too many ranges")
 	errNoJob     = errors.New("no such job")
 	errNotFailed = errors.New("job has not failed")
-	errNoVideo   = errors.New("video is gone")
 	errBadPage   = errors.New("limit or before is malformed")
 
 	errNoPage = errors.New("no such page")
 	errMethod = errors.New("method not allowed")
 )
+
+// ErrNoVideo is why Retry refuses a job whose video is gone.
+var ErrNoVideo = errors.New("video is gone")
 
 // answers is how each of them is answered; the texts of the contract's table are the contract's. What is not here means
 // that a store, the broker or auth is away, and is answered with 503.
@@ -63,7 +65,7 @@ var answers = web.Errors{
 	{Err: errRanges, Refusal: web.Refusal{Code: http.StatusRequestedRangeNotSatisfiable, Text: "too many ranges"}},
 	{Err: errNoJob, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "no such job"}},
 	{Err: errNotFailed, Refusal: web.Refusal{Code: http.StatusConflict, Text: "only a failed job can be retried"}},
-	{Err: errNoVideo, Refusal: web.Refusal{Code: http.StatusConflict, Text: "the uploaded file is gone: upload it again"}},
+	{Err: ErrNoVideo, Refusal: web.Refusal{Code: http.StatusConflict, Text: "the uploaded file is gone: upload it again"}},
 	{Err: errBadPage, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "limit must be 1 to 200 and before a job's id"}},
 
 	{Err: errNoPage, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "not found"}},

@@ -125,13 +125,9 @@ func (s *Service) retryJob(w http.ResponseWriter, r *http.Request, user string) 
 	if err != nil {
 		return err
 	}
-	if j.State != job.Failed {
-		return errNotFailed
-	}
-	if err := s.hasVideo(ctx, j.ID); err != nil {
-		return err
-	}
-	j, err = s.change(ctx, user, j.ID, func(j *job.Job) error { return j.Retry(time.Now(), s.cfg.Rules) })
+	j, err = Retry(ctx, j, s.cfg.Videos, s.cfg.Rules, func(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error) {
+		return s.change(ctx, user, id, change)
+	})
 	if errors.Is(err, job.ErrState) {
 		return errNotFailed
 	}
@@ -142,10 +138,25 @@ func (s *Service) retryJob(w http.ResponseWriter, r *http.Request, user string) 
 	return web.JSON(w, http.StatusAccepted, view(j))
 }
 
-func (s *Service) hasVideo(ctx context.Context, id string) error {
-	_, content, err := s.cfg.Videos.Open(ctx, id)
+// Retry starts anew, by update, a job that has failed, and returns it as it is then: an owner's or, for whom it is exported,
+// an operator's wish. A job that has not failed is job.ErrState, whether its video is there or not; without the video it is
+// ErrNoVideo, for the retry must fail. With them the job is as read.
+func Retry(ctx context.Context, j job.Job, videos Files, rules job.Rules,
+	update func(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error),
+) (job.Job, error) {
+	if j.State != job.Failed {
+		return j, job.ErrState
+	}
+	if err := hasVideo(ctx, videos, j.ID); err != nil {
+		return j, err
+	}
+	return update(ctx, j.ID, func(j *job.Job) error { return j.Retry(time.Now(), rules) })
+}
+
+func hasVideo(ctx context.Context, videos Files, id string) error {
+	_, content, err := videos.Open(ctx, id)
 	if errors.Is(err, fs.ErrNotExist) {
-		return errNoVideo
+		return ErrNoVideo
 	}
 	if err != nil {
 		return fmt.Errorf("open video %s: %w", id, err)

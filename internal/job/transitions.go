@@ -10,7 +10,7 @@ import (
 var (
 	ErrBusy   = errors.New("somebody else is at work on the job") // a live lease: step aside
 	ErrNotYet = errors.New("the job is not due yet")              // a back-off runs: the sweeper will ring
-	ErrLost   = errors.New("the job is no longer ours")           // lease lost, job deleted or retried: throw the work away
+	ErrLost   = errors.New("the job is no longer ours")           // lease lost, job deleted, ended or retried: throw the work away
 	ErrState  = errors.New("the job's state does not allow this")
 )
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -177,14 +176,8 @@ func givenUp(headers amqp.Table) (reason string, at time.Time, ok bool) {
 	return truncate("given up by the broker: " + reason), at, true
 }
 
-// ours is what publish names a message. Other people's names may be anything, and not theirs alone.
-var ours = regexp.MustCompile(`^[A-Z2-7]{26,40}$`)
-
-// idOf names a letter, the same at every walk.
+// idOf names a letter, the same at every walk. The message's own name would not do: whoever may publish can give it twice.
 func idOf(d amqp.Delivery) string {
-	if ours.MatchString(d.MessageId) {
-		return d.MessageId
-	}
 	sum := sha256.New()
 	for _, part := range []string{d.MessageId, d.AppId, d.Type, d.ContentType, d.ContentEncoding, string(d.Body)} {
 		fmt.Fprintf(sum, "%d:%s", len(part), part)

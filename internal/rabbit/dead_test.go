@@ -238,8 +238,9 @@ func TestLettersThatTheBrokerHasBuried(t *testing.T) {
 	ch := admin(t, url)
 	take(t, ch, queue)
 	body := strings.Repeat("y", 100_000) // whole: it can be replayed
-	for _, id := range []string{"", "\x1b[2J", "--all"} {
-		put(t, ch, queue, amqp.Publishing{Body: []byte(id + body), MessageId: id, Headers: amqp.Table{"x-reason": "a lie", "x-original-bytes": int64(1 << 40)}})
+	forged := strings.Repeat("A", 26) // as publish would name a message
+	for n, id := range []string{"", "\x1b[2J", "--all", forged, forged} {
+		put(t, ch, queue, amqp.Publishing{Body: []byte(id + body + strings.Repeat("z", n)), MessageId: id, Headers: amqp.Table{"x-reason": "a lie", "x-original-bytes": int64(1 << 40)}})
 		var d amqp.Delivery
 		eventually(t, "the message", func() (there bool) {
 			var err error
@@ -252,7 +253,7 @@ func TestLettersThatTheBrokerHasBuried(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	letters := listed(t, b, queue, 3)
+	letters := listed(t, b, queue, 5)
 	ids := map[string]bool{}
 	for _, l := range letters {
 		ids[l.ID] = true
@@ -260,7 +261,7 @@ func TestLettersThatTheBrokerHasBuried(t *testing.T) {
 			t.Errorf("listed as %q of %v, cut %v, id %q", l.Reason, l.Buried, l.Cut, l.ID)
 		}
 	}
-	if diff := cmp.Diff(letters, walk(t, b, queue, leave)); diff != "" || len(ids) != 3 {
+	if diff := cmp.Diff(letters, walk(t, b, queue, leave)); diff != "" || len(ids) != 5 {
 		t.Errorf("%d ids, and at a second look:\n%s", len(ids), diff)
 	}
 	walk(t, b, queue, func(dead *rabbit.DeadLetters, _ rabbit.DeadLetter) error { return dead.Replay(t.Context()) })
