@@ -4,31 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
 	"mp3converter/internal/gateway"
+	"mp3converter/internal/job"
 	"mp3converter/internal/mongodb"
 )
 
 const (
 	gcBatch     = 10_000 // jobs, all of them in memory
-	maxFailures = 3      // then the store is away, and the rest would fail as well
+	maxFailures = 3      // in a row: then the store is away, and the rest would fail as well
 )
 
 // collect removes, or only names, what counts no more.
 func collect(ctx context.Context, d desk, o order) error {
 	janitor := gateway.NewJanitor(d.Ledger, d.Videos, d.MP3s, d.Rules)
-	due, err := janitor.Due(ctx, time.Now(), gcBatch)
+	now := time.Now()
+	due, err := d.Ledger.CleanDue(ctx, now, gcBatch)
 	if err != nil {
 		return err
 	}
 	var failures []error
-	for _, g := range due {
-		if err := d.clean(ctx, janitor, g, o.dryRun); err != nil {
-			failures = append(failures, fmt.Errorf("job %s: %w", g.Job.ID, err))
+	inRow := 0
+	for _, j := range due {
+		if err := d.clean(ctx, janitor, gateway.GarbageOf(j, now), o.dryRun); err != nil {
+			failures = append(failures, fmt.Errorf("job %s: %w", j.ID, err))
+			inRow++
+		} else {
+			inRow = 0
 		}
-		if len(failures) == maxFailures || ctx.Err() != nil {
+		if inRow == maxFailures || ctx.Err() != nil {
 			return errors.Join(append(failures, ctx.Err())...)
 		}
 	}
@@ -59,7 +66,12 @@ func (d desk) clean(ctx context.Context, janitor gateway.Janitor, g gateway.Garb
 		return err
 	}
 	if !dryRun {
-		if err := janitor.Clean(ctx, g); err != nil {
+		err := janitor.Clean(ctx, g)
+		if errors.Is(err, job.ErrState) || errors.Is(err, fs.ErrNotExist) {
+			d.say("job %s, %s: a sweeper was faster, or the upload goes on", g.Job.ID, g.Why)
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -93,24 +105,18 @@ func ids(list []string) string {
 
 // strays sees to chunks that belong to nobody.
 func (d desk) strays(ctx context.Context, where string, files *mongodb.Files, before time.Time, dryRun bool) error {
-	strays, err := files.Strays(ctx, before, d.Ledger.Named)
+	look := files.RemoveStrays
+	if dryRun {
+		look = files.Strays
+	}
+	strays, err := look(ctx, before, d.Ledger.Named)
+	var chunks int64
+	for _, s := range strays {
+		chunks += s.Chunks
+	}
+	d.say("%s: %s %d chunks of %d files that belong to nobody, all begun before %s", where, verb(dryRun), chunks, len(strays), moment(before))
 	if err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
-	var chunks int64
-	var gone int
-	var failures []error
-	for _, s := range strays {
-		if !dryRun {
-			if err := files.DeleteStray(ctx, s.ID); err != nil {
-				if failures = append(failures, err); len(failures) == maxFailures {
-					break
-				}
-				continue
-			}
-		}
-		chunks, gone = chunks+s.Chunks, gone+1
-	}
-	d.say("%s: %s %d chunks of %d files that belong to nobody, all begun before %s", where, verb(dryRun), chunks, gone, moment(before))
-	return errors.Join(failures...)
+	return nil
 }

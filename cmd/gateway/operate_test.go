@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -128,17 +129,22 @@ func (s *shop) job(owner string, changes ...func(*job.Job) error) job.Job {
 // stray stores a chunk as somebody does who dies before the description.
 func (s *shop) stray(at time.Time) (id string) {
 	s.Helper()
+	file, chunk := bson.NewObjectIDFromTimestamp(at), bson.NewObjectIDFromTimestamp(at)
+	s.insert("fs.chunks", bson.M{"_id": chunk, "files_id": file, "n": 0, "data": []byte("x")})
+	return file.Hex()
+}
+
+// insert stores a document beside the videos, past our code.
+func (s *shop) insert(collection string, doc bson.M) {
+	s.Helper()
 	client, err := mongo.Connect(options.Client().ApplyURI(s.mongodb))
 	if err != nil {
 		s.Fatal(err)
 	}
 	defer client.Disconnect(context.WithoutCancel(s.Context()))
-	file, chunk := bson.NewObjectIDFromTimestamp(at), bson.NewObjectIDFromTimestamp(at)
-	_, err = client.Database("videos").Collection("fs.chunks").InsertOne(s.Context(), bson.M{"_id": chunk, "files_id": file, "n": 0, "data": []byte("x")})
-	if err != nil {
+	if _, err := client.Database("videos").Collection(collection).InsertOne(s.Context(), doc); err != nil {
 		s.Fatal(err)
 	}
-	return file.Hex()
 }
 
 func (s *shop) claim(j *job.Job) error {
@@ -408,4 +414,63 @@ func TestGarbageIsNamedAndThenRemoved(t *testing.T) {
 		}
 	}
 	s.prints(s.run("gc --older-than 2h"), "nothing that the sweeper would remove")
+}
+
+// hook is an output that calls when something is printed for the first time.
+type hook struct {
+	strings.Builder
+	once sync.Once
+	call func()
+}
+
+func (h *hook) Write(p []byte) (int, error) {
+	h.once.Do(h.call)
+	return h.Builder.Write(p)
+}
+
+// The sweepers go on beside it, and a job that cannot be weighed says nothing about the next.
+func TestGarbageIsRemovedBesideASweeper(t *testing.T) {
+	s := open(t)
+	long := time.Now().Add(-48 * time.Hour)
+	var dead []job.Job
+	for i := range 10 {
+		at := long.Add(time.Duration(i) * time.Second)
+		j := job.New(at, s.Rules, job.NewID(at), "sid@gmail.com")
+		if err := s.Ledger.Insert(t.Context(), j); err != nil {
+			t.Fatal(err)
+		}
+		dead = append(dead, j)
+	}
+	for _, j := range []job.Job{dead[0], dead[2], dead[4]} { // no two in a row
+		id, err := bson.ObjectIDFromHex(j.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.insert("fs.files", bson.M{"_id": id, "length": "much"})
+	}
+	out := &hook{call: func() {
+		for _, j := range dead[5:9] {
+			if _, err := s.Ledger.Update(t.Context(), j.ID, func(j *job.Job) error { return j.Delete(time.Now()) }); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := s.Ledger.Remove(t.Context(), dead[9].ID); err != nil {
+			t.Error(err)
+		}
+	}}
+	err := operate(t.Context(), []string{"gc"}, out, s.environ)
+	for i, j := range dead {
+		switch {
+		case i == 1, i == 3:
+			s.prints(out.String(), j.ID, "removed videos "+j.ID)
+		case i >= 5:
+			s.prints(out.String(), j.ID, "a sweeper was faster")
+		case err == nil || !strings.Contains(err.Error(), j.ID):
+			t.Errorf("%v, want it to name %s", err, j.ID)
+		}
+		if i >= 5 && err != nil && strings.Contains(err.Error(), j.ID) {
+			t.Errorf("%v: but a sweeper has seen to %s", err, j.ID)
+		}
+	}
+	s.prints(out.String(), "videos: removed 0 chunks")
 }

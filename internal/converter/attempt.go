@@ -139,6 +139,7 @@ func (a *attempt) store(ctx context.Context, out *os.File) (job.File, error) {
 		if try == len(storeWaits) {
 			return job.File{}, err
 		}
+		a.cfg.Log.WarnContext(ctx, "conversion: mp3 not stored yet, kept and tried again", "job", a.job.ID, "mp3", a.mp3, "err", err)
 		select {
 		case <-time.After(storeWaits[try]):
 		case <-ctx.Done():

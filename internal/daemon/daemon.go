@@ -30,7 +30,7 @@ import (
 type Settings struct {
 	Ops   string           `env:"OPS_LISTEN" envDefault:":9090" doc:"host:port of /livez, /readyz and /metrics; keep it inside the cluster"`
 	Drain settings.Seconds `env:"DRAIN_SECONDS" envDefault:"3" doc:"after SIGTERM: not ready but still serving, until the endpoints have followed"`
-	Grace settings.Seconds `env:"GRACE_SECONDS" envDefault:"30" doc:"after that: for what is running to end; then it is cut off, and given back"`
+	Grace settings.Seconds `env:"GRACE_SECONDS" envDefault:"30" doc:"after that: for what is running to end; then it is cut off, and given back. Let 15 seconds more pass before a SIGKILL"`
 	Level slog.Level       `env:"LOG_LEVEL" envDefault:"INFO" doc:"DEBUG, INFO, WARN or ERROR"`
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,7 +15,8 @@ import (
 	"time"
 )
 
-// stall is longer than any lease of the tests.
+// stall is longer than any lease of the tests. Whoever stalls keeps its lease, for what renews it goes on; who is frozen
+// loses it.
 const stall = 5 * time.Second
 
 // errInjected is what At returns where it is told to fail.
@@ -45,6 +47,9 @@ func At(p Point) error {
 		select {}
 	case "stall":
 		time.Sleep(stall)
+		return o.over()
+	case "freeze":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // until the test says SIGCONT
 		return nil
 	default:
 		return fmt.Errorf("%w at %s", errInjected, p)
@@ -60,6 +65,9 @@ func (o order) claim() bool {
 	return f.Close() == nil
 }
 
+// over notes that the stall is over.
+func (o order) over() error { return os.WriteFile(o.fired+Over, nil, 0o600) }
+
 func read() order {
 	text := os.Getenv("FAILPOINT")
 	if text == "" {
@@ -69,8 +77,8 @@ func read() order {
 	action, n, _ := strings.Cut(rest, "@")
 	passage, err := strconv.ParseInt(n, 10, 64)
 	fired := os.Getenv("FAILPOINT_FIRED")
-	if err != nil || fired == "" || action != "kill" && action != "error" && action != "stall" {
-		panic(fmt.Sprintf("FAILPOINT=%s FAILPOINT_FIRED=%s: want POINT:kill|error|stall@PASSAGE and a file", text, fired))
+	if err != nil || fired == "" || !slices.Contains([]string{"kill", "error", "stall", "freeze"}, action) {
+		panic(fmt.Sprintf("FAILPOINT=%s FAILPOINT_FIRED=%s: want POINT:kill|error|stall|freeze@PASSAGE and a file", text, fired))
 	}
 	return order{Point(point), action, passage, fired}
 }

@@ -4,11 +4,15 @@
 //
 // With the tag two variables rule:
 //
-//	FAILPOINT=mail-claimed:kill@2   at the second passage: kill (as kill -9 does), error (At returns one), or stall (for 5 s)
+//	FAILPOINT=mail-claimed:kill@2   at the second passage: kill (as kill -9 does), error (At returns one), stall (At takes
+//	                                5 s), or freeze (the whole process stands still until it is sent SIGCONT)
 //	FAILPOINT_FIRED=/some/file      made when it fires; where the file is there already it never does
 //
 // So of all processes with the same two variables exactly one is hit once, and a supervisor may start it again as it was.
 package failpoint
+
+// Over ends the name of the file that is made when a stall is over; it begins as FAILPOINT_FIRED does.
+const Over = ".over"
 
 // Point is one such moment.
 type Point string

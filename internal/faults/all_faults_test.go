@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -19,6 +20,9 @@ var allFaults = []fault{{
 	slow:     true,
 	tell:     blackout,
 }}
+
+// mailers are the notifications of a soak, of one worker each. A mailer may have died between one mail's end and its note.
+const mailers = 2
 
 // blackout has clients upload, kills all programs and servers with one blow, and starts them in an order that nobody chose.
 func blackout(t *testing.T) string {
@@ -36,15 +40,43 @@ func blackout(t *testing.T) string {
 		t.Error(err)
 	}
 	s.blow()
+	mailed := s.letters(t)
 	s.start(t)
 	before := s.accepted()
 	testsuite.Eventually(t, "it is open again", func() bool { return s.accepted() >= before+clients })
 	stop()
 	running.Wait()
 	s.mend(t)
-	s.check(t, checker.Allowed{DuplicateMails: true}) // a mailer may have died between the mail's end and its note
+	s.check(t, checker.Allowed{DuplicateMails: true})
 	s.unacked(t)
-	return fmt.Sprintf("%d accepted, all ended well", s.accepted())
+	again := s.claimed(t, mailed)
+	if again > mailers {
+		t.Errorf("%d mails that had come before the blow came again after it, at most %d may", again, mailers)
+	}
+	return fmt.Sprintf("%d accepted, all ended well, %d mails again", s.accepted(), again)
+}
+
+// claimed is how many mails have come once more since. One that came more often than somebody claimed it fails the test; to
+// claim it twice takes a lease that has run out, of the dead or on a busy machine.
+func (s *soak) claimed(t *testing.T, before []checker.Mail) (again int) {
+	t.Helper()
+	old, all := map[string]int{}, map[string]int{}
+	for _, m := range before {
+		old[m.MessageID]++
+	}
+	for _, m := range s.letters(t) {
+		all[m.MessageID]++
+	}
+	for id, n := range all {
+		of, _, _ := strings.Cut(strings.Trim(id, "<>"), ".")
+		if claims := s.record(t, of).MailAttempt; n > claims {
+			t.Errorf("mail %s came %d times and was claimed %d times", id, n, claims)
+		}
+		if old[id] > 0 && n > old[id] {
+			again++
+		}
+	}
+	return again
 }
 
 // accepted is how many uploads were told 200 so far.

@@ -141,7 +141,8 @@ func (r *rig) loggingIn() testsuite.Request {
 
 // login returns the status of one, 0 if there is no answer.
 func (r *rig) login() int {
-	a, _ := r.loggingIn().TryBy(r.client)
+	a, err := r.loggingIn().TryBy(r.client)
+	r.hung(err)
 	return a.Status
 }
 

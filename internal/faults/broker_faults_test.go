@@ -3,7 +3,6 @@ package faults
 import (
 	"fmt"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,8 +22,8 @@ func brokerFaults(t *testing.T) []fault {
 		{"queue video deleted while a job waits in it", "one MP3, one mail", false, b.on(b.videoDeleted), nil},
 		{"queue mp3 deleted while a mail waits in it", "one MP3, one mail", false, b.on(b.mp3Deleted), nil},
 		{"all its data erased, with jobs queued, converting and converted", "all done", true, b.on(b.erased), nil},
-		{"killed between publish and confirm, of the gateway", "published again; one MP3, one mail", true, b.on(b.killedUnderGateway), nil},
-		{"killed between publish and confirm, of the converter", "published again; one MP3, one mail", true, b.on(b.killedUnderConverter), nil},
+		{"killed between publish and confirm, of the gateway", "published again, for the broker has lost it; one MP3, one mail", true, b.on(b.killedUnderGateway), nil},
+		{"killed between publish and confirm, of the converter", "published again, for the broker has lost it; one MP3, one mail", true, b.on(b.killedUnderConverter), nil},
 		{"a queue is full", "uploads 200, published later", true, b.on(b.full), nil},
 		{"frozen for some seconds", "uploads 200, drained later", true, b.on(b.frozen), nil},
 		{"queue made otherwise beforehand", "said in /readyz and log, no crash; works once it is mended", true, b.on(b.madeOtherwise), nil},
@@ -91,28 +90,38 @@ func (b *brokerGround) erased(t *testing.T) string {
 	b.out(t, "notification")
 	b.is(t, b.takes(t, clip(t, "mail waits.mp4", 1))[0], "converted")
 	b.out(t, "converter")
-	b.guest("converter", "FFMPEG="+testsuite.SlowFFmpeg(t))
-	b.is(t, b.takes(t, clip(t, "is converted.mp4", 4))[0], "converting")
-	b.takes(t, clip(t, "waits.mp4", 1))
-	b.away(t, func() {
-		if err := b.server.Erase(); err != nil {
-			t.Error(err)
+	settings, letGo := held(t, "is converted.mp4")
+	defer letGo()
+	b.guest("converter", settings...)
+	converting := b.takes(t, clip(t, "is converted.mp4", 1))[0]
+	b.is(t, converting, "converting")
+	waiting := b.takes(t, clip(t, "waits.mp4", 1))[0]
+	b.emptied(t, func() {
+		for u, want := range map[checker.Upload]string{converting: "converting", waiting: "queued"} {
+			if state := b.person.Job(t, u.Job).State; state != want {
+				t.Errorf("job %s is %s when the broker's data is erased, want %s", u.Name, state, want)
+			}
 		}
 	})
+	letGo()
 	b.in(t, "notification")
 	b.check(t, checker.Allowed{})
 	return "3 done"
 }
 
+// unreminded has nobody ring again for what the broker has confirmed, so that a job that was rung for is not rescued.
+var unreminded = []string{"REMIND_SECONDS=3600", "REMIND_MAX_SECONDS=3600"}
+
 func (b *brokerGround) killedUnderGateway(t *testing.T) string {
 	b.out(t, "gateway")
 	fired, settings := hits(t, failpoint.Published, "stall", 1)
-	b.guest("gateway", settings...)
-	told := make(chan checker.Upload)
-	v := clip(t, "unconfirmed.mp4", 1)
-	go func() { told <- b.try(v, "", 0) }()
+	gateway := b.guest("gateway", append(settings, unreminded...)...)
+	told := b.trying(t, clip(t, "unconfirmed.mp4", 1))
 	testsuite.Eventually(t, "the message is on its way", func() bool { return exists(fired) })
-	b.away(t, func() {
+	b.emptied(t, func() { // else the message would be there again, and nobody need publish it
+		if metrics(t, gateway)["gateway_uploads"] != 1 {
+			t.Fatal("the broker was killed too late: the gateway had gone on")
+		}
 		if u := <-told; u.Status != 200 {
 			t.Errorf("the upload was answered %d", u.Status)
 		}
@@ -124,10 +133,14 @@ func (b *brokerGround) killedUnderGateway(t *testing.T) string {
 func (b *brokerGround) killedUnderConverter(t *testing.T) string {
 	b.out(t, "converter")
 	fired, settings := hits(t, failpoint.Published, "stall", 1)
-	b.guest("converter", settings...)
+	converter := b.guest("converter", append(settings, unreminded...)...)
 	b.takes(t, clip(t, "unconfirmed.mp4", 1))
 	testsuite.Eventually(t, "the message is on its way", func() bool { return exists(fired) })
-	b.away(t, func() {})
+	b.emptied(t, func() {
+		if metrics(t, converter)["mp3_conversions_running"] != 1 {
+			t.Fatal("the broker was killed too late: the converter had gone on")
+		}
+	})
 	b.check(t, checker.Allowed{})
 	return "done"
 }
@@ -150,10 +163,13 @@ func (b *brokerGround) full(t *testing.T) string {
 }
 
 func (b *brokerGround) frozen(t *testing.T) string {
-	b.server.Signal(syscall.SIGSTOP)
-	defer b.server.Signal(syscall.SIGCONT)
-	b.takes(t, clips(t, 3)...)
-	b.server.Signal(syscall.SIGCONT)
+	thaw := b.server.Freeze(t)
+	for _, u := range b.takes(t, clips(t, 3)...) {
+		if state := b.person.Job(t, u.Job).State; state != "queued" {
+			t.Errorf("job %s is %s while nobody can be rung for", u.Name, state)
+		}
+	}
+	thaw()
 	b.check(t, checker.Allowed{})
 	return "3 uploads 200, 3 done"
 }
@@ -191,7 +207,7 @@ func (b *brokerGround) consumerTimeout(t *testing.T) string {
 	defer patience(30*time.Minute, time.Minute) // the defaults
 	patience(2*time.Second, time.Second)
 	b.out(t, "converter")
-	converter := b.guest("converter", "FFMPEG="+testsuite.SlowFFmpeg(t))
+	converter := b.guest("converter", "FFMPEG="+testsuite.SlowFFmpeg(t), longLease)
 	u := b.takes(t, clip(t, "long.mp4", 12))[0]
 	b.is(t, u, "converted", "done")
 	b.check(t, checker.Allowed{})

@@ -30,6 +30,22 @@ func (b *brokerGround) away(t *testing.T, meanwhile func()) {
 	if err := b.server.Flush(); err != nil {
 		t.Fatal(err)
 	}
+	b.killed(t, meanwhile)
+}
+
+// emptied is away for good: nothing of the broker's data is left.
+func (b *brokerGround) emptied(t *testing.T, meanwhile func()) {
+	t.Helper()
+	b.killed(t, func() {
+		if err := b.server.Erase(); err != nil {
+			t.Fatal(err)
+		}
+		meanwhile()
+	})
+}
+
+func (b *brokerGround) killed(t *testing.T, meanwhile func()) {
+	t.Helper()
 	b.server.Kill()
 	defer func() { // also if meanwhile ends the test: the next row finds a broker
 		if err := b.server.Restart(); err != nil {

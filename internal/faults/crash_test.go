@@ -4,7 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"mp3converter/internal/checker"
 	"mp3converter/internal/failpoint"
@@ -41,6 +45,15 @@ var (
 // twice are the moments at which nobody can know whether the mail server has the mail.
 var twice = map[string]bool{"N4": true, "N5": true}
 
+// actions are what is done to a process at a point. One that stalls keeps its lease, one that is frozen loses it.
+var actions = []string{"kill", "error", "stall", "freeze"}
+
+// frozenFor is how long a process stands still: twice its lease, and time for another to do its work.
+const frozenFor = 5 * time.Second
+
+// fenced are moments before a commit, at which who was taken for dead must find that the job is another's.
+var fenced = map[string]bool{"G4": true, "C8": true, "N3": true}
+
 // run is one of the combinations.
 type run struct {
 	crash
@@ -51,12 +64,15 @@ type run struct {
 func (c run) String() string { return fmt.Sprintf("%s, %s, %d", c.name, c.action, c.workers) }
 
 // runs are all combinations of some crash points, or, unless -full is given, each point killed once, every third failed
-// with two at work, and one stalled.
+// with two at work, one stalled, and one frozen where a fence must hold.
 func runs(crashes []crash) (all []run) {
 	for i, c := range crashes {
-		for _, action := range []string{"kill", "error", "stall"} {
+		for _, action := range actions {
 			for workers := 1; workers <= 2; workers++ {
-				chosen := action == "kill" && workers == 1 || action == "error" && workers == 2 && i%3 == 0 || action == "stall" && workers == 2 && i == len(crashes)/2
+				chosen := action == "kill" && workers == 1 ||
+					action == "error" && workers == 2 && i%3 == 0 ||
+					action == "stall" && workers == 1 && i == len(crashes)/2 ||
+					action == "freeze" && workers == 2 && fenced[c.name]
 				if *full || chosen {
 					all = append(all, run{c, action, workers})
 				}
@@ -74,14 +90,16 @@ func TestCrashPoints(t *testing.T) {
 	}{{"gateway", gatewayCrashes}, {"converter", converterCrashes}, {"notification", notificationCrashes}} {
 		t.Run(service.name, func(t *testing.T) {
 			t.Parallel()
+			all, failed := runs(service.crashes), 0
 			s := newStand(t, service.name)
-			for _, c := range runs(service.crashes) {
-				t.Run(c.String(), func(t *testing.T) { s.run(t, c) })
-				if t.Failed() {
-					return // what one run has left would be found by the next
+			for _, c := range all {
+				if !t.Run(c.String(), func(t *testing.T) { s.in(t).run(c) }) {
+					failed++
+					s = newStand(t, service.name) // what one run has left would be found by the next
 				}
 			}
 			s.unacked(t)
+			t.Logf("%s: %d points, %d runs, %d with violations", service.name, len(service.crashes), len(all), failed)
 		})
 	}
 }
@@ -91,11 +109,10 @@ type stand struct {
 	*rig
 	service string
 	video   video
-	runs    int
 }
 
 func newStand(t *testing.T, service string) *stand {
-	s := &stand{newRig(t, testsuite.NewVhost(t), "WORKERS=1"), service, talk(t), 0}
+	s := &stand{newRig(t, testsuite.NewVhost(t), "WORKERS=1"), service, talk(t)}
 	s.StartAuth()
 	s.StartConverter()
 	s.StartNotification()
@@ -117,47 +134,78 @@ func newStand(t *testing.T, service string) *stand {
 	return s
 }
 
+// in is the stand for one run: what the run starts ends with it.
+func (s *stand) in(t *testing.T) *stand { return &stand{s.rig.in(t), s.service, s.video} }
+
 // run has one upload pass while the service is hit once.
-func (s *stand) run(t *testing.T, c run) {
+func (s *stand) run(c run) {
+	t := s.t
 	s.wipe()
-	s.runs++
 	fired := filepath.Join(t.TempDir(), "fired")
 	var processes []*testsuite.Process
 	for range c.workers {
 		processes = append(processes, s.startService(fmt.Sprintf("FAILPOINT=%s:%s@%d", c.point, c.action, c.n), "FAILPOINT_FIRED="+fired))
 	}
 	// With one process the killed one is started again, as Kubernetes does; of two the other takes over.
-	died := false
+	deaths := 0
 	revive := func() {
 		for i, p := range processes {
-			if p.Ended() && !died {
-				died = true
+			if p != nil && p.Ended() {
+				deaths++
+				processes[i] = nil
 				if c.workers == 1 {
 					processes[i] = p.Again(t)
 				}
 			}
 		}
 	}
-	s.upload(s.video, number("run", s.runs), revive)
+	var thawed sync.WaitGroup
+	all := slices.Clone(processes)
+	if c.action == "freeze" {
+		thawed.Go(func() { thaw(t, fired, all) })
+	}
+	if c.workers == 1 {
+		s.upload(s.video, "the key", revive)
+	} else { // without a key what was refused must not become a job, so each try has a name
+		s.uploadEach(func(n int) video { return video{number("take", n) + ".mov", s.video.data, s.video.sound} }, "", revive)
+	}
 	testsuite.Eventually(t, "the point is passed", func() bool { return exists(fired) })
-	if c.action == "kill" {
-		testsuite.Eventually(t, "the process is dead", func() bool { revive(); return died })
+	switch c.action {
+	case "kill":
+		testsuite.Eventually(t, "the process is dead", func() bool { revive(); return deaths == 1 })
+	case "stall":
+		testsuite.Eventually(t, "the stall is over", func() bool { return exists(fired + failpoint.Over) })
+	case "freeze":
+		thawed.Wait()
 	}
 	s.check(t, checker.Allowed{DuplicateMails: twice[c.name]})
+	mails := len(s.letters(t))
+	revive()
+	if want := map[bool]int{true: 1}[c.action == "kill"]; deaths != want {
+		t.Errorf("I9: %d processes have ended, want %d", deaths, want)
+	}
 	for _, p := range processes {
-		if !p.Ended() {
+		if p != nil {
 			p.Stop(t)
 		}
 	}
-	s.Gates = s.Gates[:len(s.Gates)-s.gates(c)]
+	if more := len(s.letters(t)) - mails; more > 0 {
+		t.Errorf("I5: %d mails more after all was done", more)
+	}
 }
 
-// gates is how many gateways the run has started.
-func (s *stand) gates(c run) int {
-	if s.service == "gateway" {
-		return c.workers
+// thaw has the frozen one of some processes go on, once it has stood still for long enough.
+func thaw(t *testing.T, fired string, processes []*testsuite.Process) {
+	for !exists(fired) {
+		if t.Context().Err() != nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
-	return 0
+	time.Sleep(frozenFor)
+	for _, p := range processes {
+		p.Signal(syscall.SIGCONT)
+	}
 }
 
 func (s *stand) startService(settings ...string) *testsuite.Process {

@@ -1,7 +1,11 @@
 package faults
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,13 +22,13 @@ func (w workerGround) ffmpegFaults() []fault {
 		{"ffmpeg crashes on one video every time", "failed as crashed after ATTEMPTS, owner told, others unaffected", false, w.on(w.ffmpegCrashes), nil},
 		{"ffmpeg hangs", "killed and counted, then done; no process, no file left", true, w.on(w.ffmpegHangs), nil},
 		{"ffmpeg spins for ever, silently and with progress", "crashed and too_slow; no process, no file left", true, w.on(w.ffmpegSpins), nil},
-		{"ffmpeg out of memory", "counted, then done", false, w.on(w.ffmpegStarves), nil},
+		{"ffmpeg out of memory: as it loads, as it begins, and as it would say of a decoder", "counted, then done", false, w.on(w.ffmpegStarves), nil},
 		{"videos that are none, or not whole", "failed with their reasons, owner told, others unaffected", true, w.on(w.poison), nil},
 	}
 }
 
 func (w workerGround) ffmpegKilled(t *testing.T) string {
-	worker := w.worker(t)
+	worker := w.patient(t)
 	u := w.takes(t, clip(t, "hit.mp4", 3))[0]
 	first := worker.ffmpeg(t, "hit.mp4")
 	signal(t, first, syscall.SIGKILL)
@@ -37,7 +41,7 @@ func (w workerGround) ffmpegKilled(t *testing.T) string {
 }
 
 func (w workerGround) ffmpegCrashes(t *testing.T) string {
-	worker := w.worker(t, "ATTEMPTS=3", "FFMPEG="+fakeFFmpeg(t, `*title=crasher*) kill -SEGV $$ ;;`))
+	worker := w.patient(t, "ATTEMPTS=3", "FFMPEG="+fakeFFmpeg(t, `*title=crasher*) kill -SEGV $$ ;;`))
 	all := w.takes(t, bad(clip(t, "crasher.mp4", 1)), clip(t, "good.mp4", 1), clip(t, "also good.mp4", 2))
 	w.check(t, checker.Allowed{})
 	w.fails(t, all[0], "crashed", 3)
@@ -48,7 +52,7 @@ func (w workerGround) ffmpegCrashes(t *testing.T) string {
 }
 
 func (w workerGround) ffmpegHangs(t *testing.T) string {
-	worker := w.worker(t, "FFMPEG_STALL_SECONDS=3")
+	worker := w.patient(t, "FFMPEG_STALL_SECONDS=3")
 	u := w.takes(t, clip(t, "hangs.mp4", 4))[0]
 	signal(t, worker.ffmpeg(t, "hangs.mp4"), syscall.SIGSTOP)
 	w.check(t, checker.Allowed{})
@@ -61,9 +65,9 @@ func (w workerGround) ffmpegHangs(t *testing.T) string {
 
 func (w workerGround) ffmpegSpins(t *testing.T) string {
 	// The grandchild would outlive a script that is killed alone.
-	const spins = `*title=spins*) sleep 97531 & while :; do :; done ;;
+	const spins = `*title=spins*) sleep 300 & while :; do :; done ;;
 *title=dawdles*) while :; do echo out_time_us=1000000; echo progress=continue; sleep 0.2; done ;;`
-	worker := w.worker(t, "WORKERS=2", "ATTEMPTS=2", "FFMPEG_STALL_SECONDS=3", "FFMPEG_WALL_SECONDS=5", "FFMPEG="+fakeFFmpeg(t, spins))
+	worker := w.patient(t, "WORKERS=2", "ATTEMPTS=2", "FFMPEG_STALL_SECONDS=3", "FFMPEG_WALL_SECONDS=5", "FFMPEG="+fakeFFmpeg(t, spins))
 	all := w.takes(t, bad(clip(t, "spins.mp4", 1)), bad(clip(t, "dawdles.mp4", 1)))
 	w.check(t, checker.Allowed{})
 	w.fails(t, all[0], "crashed", 2)
@@ -72,13 +76,17 @@ func (w workerGround) ffmpegSpins(t *testing.T) string {
 	return "failed as crashed after 2 attempts, as too_slow after 1, both mailed"
 }
 
-// ffmpegStarves has ffmpeg not load for want of memory, and find too little of it later: in the words of 5.1, for how
-// much it takes to get so far differs from build to build.
+// ffmpegStarves has ffmpeg find too little memory once for each video. What it says of a decoder, in the words of 5.1, is put
+// into its mouth: with how much it gets exactly so far differs from build to build. The converter sets a limit itself, at
+// first: what the script does before that is undone.
 func (w workerGround) ffmpegStarves(t *testing.T) string {
 	once := t.TempDir()
-	worker := w.worker(t, "FFMPEG="+fakeFFmpeg(t, fmt.Sprintf(`*title=loads*) mkdir %[1]s/loads && ulimit -v 100000 ;;
-*title=decodes*) mkdir %[1]s/decodes && echo "[error] Error while opening decoder for input stream #0:0 : Cannot allocate memory" >&2 && exit 1 ;;`, once)))
-	for _, u := range w.takes(t, clip(t, "loads.mp4", 1), clip(t, "decodes.mp4", 1)) {
+	const limited = `while [ "$(ulimit -v)" = unlimited ]; do sleep 0.01; done`
+	worker := w.patient(t, "FFMPEG="+fakeFFmpeg(t, fmt.Sprintf(`*title=loads*) mkdir %[1]s/loads && %[2]s && ulimit -v 50000 ;;
+*title=begins*) mkdir %[1]s/begins && %[2]s && ulimit -v %[3]d ;;
+*title=decodes*) mkdir %[1]s/decodes && echo "[error] Error while opening decoder for input stream #0:0 : Cannot allocate memory" >&2 && exit 1 ;;`,
+		once, limited, scarce(t))))
+	for _, u := range w.takes(t, clip(t, "loads.mp4", 1), clip(t, "begins.mp4", 1), clip(t, "decodes.mp4", 1)) {
 		w.is(t, u, "done", "failed")
 		w.attempts(t, u, 2)
 	}
@@ -87,8 +95,33 @@ func (w workerGround) ffmpegStarves(t *testing.T) string {
 	return "2 attempts each, done"
 }
 
+// scarce is how much memory, in KiB of address space, is enough for ffmpeg to load and too little to convert anything.
+func scarce(t *testing.T) int {
+	t.Helper()
+	ctx, end := context.WithCancel(t.Context())
+	cmd := exec.CommandContext(ctx, "ffmpeg", "-hide_banner", "-h", "full") // which opens nothing and says more than a pipe holds
+	defer func() { end(); _ = cmd.Wait() }()                                // killed
+	says, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err == nil {
+		_, err = io.CopyN(io.Discard, says, 1) // it is loaded
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, size, _ := strings.Cut(testsuite.Read(t, fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)), "VmSize:")
+	loaded, err := strconv.Atoi(strings.Fields(size + " none")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const little = 1 << 10 // a decoder and LAME take more than twice as much
+	return loaded + little
+}
+
 func (w workerGround) poison(t *testing.T) string {
-	worker := w.worker(t)
+	worker := w.patient(t)
 	file := testmedia.Clip(t, testmedia.Spec{Flags: []string{"-movflags", "+faststart"}})
 	for name, want := range map[string]struct {
 		data   string

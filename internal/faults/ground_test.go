@@ -15,12 +15,13 @@ import (
 )
 
 // ground is a rig that the rows of a kind share. Each row finds one of each service running, as at first, and nothing in
-// the stores. What it starts besides is gone when the next begins.
+// the stores. What it starts besides ends with it.
 type ground struct {
-	*rig
+	*rig      // of the row that is told
+	kind      *testing.T
+	home      *testsuite.Services // of the kind
 	gate      string
 	residents map[string]*resident
-	guests    []*testsuite.Process
 }
 
 // resident is a service that is there in every row.
@@ -32,7 +33,7 @@ type resident struct {
 // newGround makes the rig and has it do one job.
 func newGround(t *testing.T, rabbit string, settings ...string) *ground {
 	t.Helper()
-	g := &ground{rig: newRig(t, rabbit, append([]string{"WORKERS=1"}, settings...)...), residents: map[string]*resident{}}
+	g := &ground{rig: newRig(t, rabbit, append([]string{"WORKERS=1"}, settings...)...), kind: t, residents: map[string]*resident{}}
 	g.StartAuth()
 	g.StartConverter()
 	g.StartNotification()
@@ -46,23 +47,48 @@ func newGround(t *testing.T, rabbit string, settings ...string) *ground {
 		w.goroutines, w.rss = w.size(t)
 		g.residents[p.Name] = &resident{watched: w}
 	}
+	g.home = g.Services
 	return g
 }
 
 // on makes a row of what is told on this ground.
 func (g *ground) on(tell func(t *testing.T) string) func(t *testing.T) string {
 	return func(t *testing.T) string {
-		for _, p := range g.guests {
-			if !p.Ended() {
-				p.Stop(t)
-			}
-		}
-		g.guests, g.Gates, g.URL = nil, []string{g.gate}, g.gate
-		for _, name := range services {
-			g.in(t, name)
-		}
-		g.wipe()
+		g.begin(t)
 		return tell(t)
+	}
+}
+
+// begin hands the ground over to a row.
+func (g *ground) begin(t *testing.T) {
+	t.Helper()
+	before, person := g.t, *g.person
+	g.t, g.Services = t, g.home.In(t)
+	person.Suite = g.Suite
+	g.person, g.Gates, g.URL = &person, []string{g.gate}, g.gate
+	if before.Failed() {
+		g.clear(t)
+	}
+	g.in(t, services...)
+	g.wipe()
+}
+
+// clear ends whatever a row that failed has left going on: what is left in the queues, or in the hands of a resident, would
+// be found by the next row.
+func (g *ground) clear(t *testing.T) {
+	t.Helper()
+	for _, r := range g.residents {
+		r.Kill()
+	}
+	ch := channel(t, g.Broker)
+	for _, queue := range []string{"video", "video.dead", "mp3", "mp3.dead"} {
+		if _, err := ch.QueueDelete(queue, false, false, false); err != nil { // unlike a purge it takes what is handed out, too
+			t.Fatal(err)
+		}
+	}
+	g.in(t, services...)
+	for _, name := range services {
+		testsuite.Eventually(t, name+" is ready", func() bool { return g.residents[name].Ready(t).Body == "ready" })
 	}
 }
 
@@ -84,7 +110,8 @@ func (g *ground) in(t *testing.T, names ...string) {
 	for _, name := range names {
 		r := g.residents[name]
 		if r.Ended() {
-			r.Process = r.Again(g.t)
+			r.Process = r.Relaunch(g.kind)
+			r.Serving(t, "ops")
 		}
 		r.out = false
 	}
@@ -105,7 +132,6 @@ func (g *ground) guest(name string, settings ...string) *testsuite.Process {
 		g.StartNotification(settings...)
 		p = g.Notification
 	}
-	g.guests = append(g.guests, p)
 	return p
 }
 
@@ -136,6 +162,16 @@ func (g *ground) takes(t *testing.T, videos ...video) []checker.Upload {
 		}
 	}
 	return uploads
+}
+
+// trying uploads in the background. It is over when the row is.
+func (g *ground) trying(t *testing.T, v video) <-chan checker.Upload {
+	t.Helper()
+	told := make(chan checker.Upload, 1)
+	var running sync.WaitGroup
+	running.Go(func() { told <- g.try(v, "", 0) })
+	t.Cleanup(running.Wait)
+	return told
 }
 
 // is waits until the job is in one of the states.

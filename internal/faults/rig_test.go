@@ -29,6 +29,9 @@ var quick = []string{
 	"RETRY_SECONDS=0.2", "MAIL_RETRY_SECONDS=0.3", "CLEAN_SECONDS=0.5", "ATTEMPTS=10", "MONGODB_TIMEOUT_SECONDS=2",
 }
 
+// longLease is for rows that count attempts or mails and need no lease to run out: on a busy machine one of two seconds may.
+const longLease = "LEASE_SECONDS=20"
+
 // rig is an installation of a test's own: it may break any part of it.
 type rig struct {
 	*testsuite.Services
@@ -75,7 +78,18 @@ func newRigOn(t *testing.T, ferret *testserver.FerretDB, rabbit string, settings
 	return &rig{
 		Services: s, Mongo: ferret, t: t, db: db, checker: checker.New(),
 		// No connection is kept: net/http repeats a request by itself when one that it kept is found dead.
-		client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}},
+		client: &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}},
+	}
+}
+
+// patience is how long a client waits; to wait in vain is what no fault excuses.
+const patience = 2 * time.Minute
+
+// hung fails the test if the error is that a client has waited in vain.
+func (r *rig) hung(err error) {
+	r.t.Helper()
+	if testsuite.IsHung(err) {
+		r.t.Errorf("a client was told nothing, and not that it is to go: %v", err)
 	}
 }
 
@@ -90,7 +104,7 @@ func (r *rig) in(t *testing.T) *rig {
 // gateway starts a gateway that keeps its address when it is started Again.
 func (r *rig) gateway(settings ...string) *testsuite.Process {
 	r.t.Helper()
-	addr := testsuite.QuietAddr(r.t)
+	addr := testsuite.FreeAddr(r.t)
 	r.StartGateway(append([]string{"LISTEN=" + addr, "SWEEP_SECONDS=0.2"}, settings...)...)
 	r.Gates = append(r.Gates, "http://"+addr)
 	return r.Gateway
@@ -174,6 +188,7 @@ func (r *rig) told(owner *testsuite.Person, v video, key string, a testsuite.Ans
 		Owner: owner.Email, Key: key, Name: v.name, Profile: "standard",
 		Video: hex.EncodeToString(sum[:]), Bytes: int64(len(v.data)), Sound: v.sound,
 	}
+	r.hung(err)
 	if err == nil {
 		u.Status = a.Status
 	}
@@ -188,8 +203,14 @@ func (r *rig) told(owner *testsuite.Person, v video, key string, a testsuite.Ans
 // failure between is called.
 func (r *rig) upload(v video, key string, between func()) checker.Upload {
 	r.t.Helper()
+	return r.uploadEach(func(int) video { return v }, key, between)
+}
+
+// uploadEach is upload with a video for each try, by its number.
+func (r *rig) uploadEach(v func(n int) video, key string, between func()) checker.Upload {
+	r.t.Helper()
 	for n := range 200 {
-		u := r.try(v, key, n)
+		u := r.try(v(n), key, n)
 		switch u.Status {
 		case http.StatusOK:
 			return u
@@ -239,6 +260,19 @@ func (r *rig) letters(t testing.TB) []checker.Mail {
 		mails = append(mails, checker.Mail{To: received.To[0], Subject: m.Subject, MessageID: m.Header.Get("Message-ID"), Body: m.Body, Date: date})
 	}
 	return mails
+}
+
+// again are the mails that came once more, each under the Message-ID that it had before.
+func (r *rig) again(t testing.TB) (n int) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, m := range r.letters(t) {
+		if seen[m.MessageID] {
+			n++
+		}
+		seen[m.MessageID] = true
+	}
+	return n
 }
 
 // number is for file names and keys.

@@ -45,7 +45,7 @@ func (r *rig) dial(t testing.TB) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // fails on a closed connection only
+	_ = conn.SetDeadline(time.Now().Add(patience)) // fails on a closed connection only
 	return conn
 }
 

@@ -6,10 +6,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"golang.org/x/sys/unix"
 
 	"mp3converter/internal/checker"
@@ -51,7 +51,8 @@ func (s storeGround) away(t *testing.T, meanwhile func()) {
 
 func (s storeGround) killedUnderUpload(t *testing.T) string {
 	client := s.sender(t, talk(t))
-	client.upTo(client.percent(50))
+	client.upTo(client.percent(90))
+	testsuite.Eventually(t, "some of it is stored", func() bool { return s.chunks(t) > 0 })
 	var told checker.Upload
 	s.away(t, func() {
 		client.upTo(len(client.form))
@@ -67,16 +68,33 @@ func (s storeGround) killedUnderUpload(t *testing.T) string {
 	return fmt.Sprintf("%d, nothing left; then 200", told.Status)
 }
 
+// chunks is how many of videos are stored.
+func (s storeGround) chunks(t *testing.T) int64 {
+	t.Helper()
+	n, err := s.db.Database("videos").Collection("fs.chunks").CountDocuments(t.Context(), bson.D{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // killedAt kills the store while an upload stands at the point.
 func (s storeGround) killedAt(point failpoint.Point) func(*testing.T) string {
 	return func(t *testing.T) string {
 		fired, settings := hits(t, point, "stall", 1)
-		s.guest("gateway", settings...)
-		told := make(chan checker.Upload, 1)
-		go func() { told <- s.try(talk(t), "", 0) }()
-		testsuite.Eventually(t, "the point is passed", func() bool { return exists(fired) })
+		gateway := s.guest("gateway", settings...)
+		told := s.trying(t, talk(t))
+		testsuite.Eventually(t, "the point is reached", func() bool { return exists(fired) })
 		var u checker.Upload
-		s.away(t, func() { u = <-told })
+		s.away(t, func() {
+			if metrics(t, gateway)["gateway_uploads"] != 1 {
+				t.Fatal("the store was killed too late: the gateway had gone on")
+			}
+			u = <-told
+		})
+		if u.Status != 0 && u.Status != http.StatusServiceUnavailable {
+			t.Errorf("the upload was answered %d", u.Status)
+		}
 		s.check(t, checker.Allowed{}) // a 503 with a job would be I7
 		return fmt.Sprintf("%d", u.Status)
 	}
@@ -96,10 +114,12 @@ func (s storeGround) killedUnderConversion(t *testing.T) string {
 func (s storeGround) awayAtTheStoring(t *testing.T) string {
 	fired, settings := hits(t, failpoint.VideoEncoded, "stall", 1)
 	s.out(t, "converter")
-	s.guest("converter", append(settings, "LEASE_SECONDS=60")...)
+	converter := s.guest("converter", append(settings, "LEASE_SECONDS=60")...)
 	u := s.takes(t, talk(t))[0]
 	testsuite.Eventually(t, "the video is encoded", func() bool { return exists(fired) })
-	s.away(t, func() { time.Sleep(6 * time.Second) }) // the stall takes five: the first tries to store fail
+	s.away(t, func() {
+		testsuite.Eventually(t, "a try to store fails", func() bool { return converter.Wrote("mp3 not stored yet") })
+	})
 	s.check(t, checker.Allowed{})
 	if j := s.record(t, u.Job); j.Attempt != 1 {
 		t.Errorf("%d attempts, the MP3 was there after the first", j.Attempt)
@@ -133,6 +153,7 @@ func (s storeGround) killedUnderDownload(t *testing.T) string {
 	}
 	var n int64
 	s.away(t, func() { n, err = io.Copy(io.Discard, resp.Body) })
+	s.hung(err)
 	if err == nil {
 		t.Errorf("the download ended as if it were whole, after %d bytes of %d", 100<<10+n, resp.ContentLength)
 	}
@@ -140,14 +161,25 @@ func (s storeGround) killedUnderDownload(t *testing.T) string {
 	return fmt.Sprintf("broken off after %d of %d KiB", 100+n>>10, resp.ContentLength>>10)
 }
 
+// frozen has a job under way at the freeze and others waiting, and no mail that could have been sent and not noted.
 func (s storeGround) frozen(t *testing.T) string {
-	uploads := s.takes(t, clips(t, 4)...)
-	s.is(t, uploads[0], "converting", "converted", "done")
-	s.Mongo.Signal(syscall.SIGSTOP)
-	time.Sleep(4 * time.Second) // the freeze: twice a lease
-	s.Mongo.Signal(syscall.SIGCONT)
-	s.check(t, checker.Allowed{DuplicateMails: true}) // a mailer may have found no one to tell for a whole lease
-	return fmt.Sprintf("%d done, %d mails", len(uploads), len(s.letters(t)))
+	const leases = 2 * 2 * time.Second // see quick
+	settings, letGo := held(t, "under way.mp4")
+	defer letGo()
+	s.out(t, "converter")
+	converter := s.guest("converter", settings...)
+	s.is(t, s.takes(t, clip(t, "under way.mp4", 1))[0], "converting")
+	s.takes(t, clips(t, 3)...)
+	thaw, end := s.Mongo.Freeze(t), time.Now().Add(leases)
+	if metrics(t, converter)["mp3_conversions_running"] != 1 {
+		t.Error("no job was under way")
+	}
+	testsuite.Eventually(t, "all leases have run out", func() bool { return time.Now().After(end) })
+	thaw()
+	s.in(t, "converter") // somebody who may take the job now
+	letGo()
+	s.check(t, checker.Allowed{})
+	return fmt.Sprintf("4 done, %d mails", len(s.letters(t)))
 }
 
 func (s storeGround) narrow(t *testing.T) string {

@@ -10,6 +10,7 @@ import (
 
 	"mp3converter/internal/checker"
 	"mp3converter/internal/failpoint"
+	"mp3converter/internal/testserver"
 	"mp3converter/internal/testsuite"
 )
 
@@ -34,7 +35,7 @@ func (w workerGround) scratchFull(t *testing.T) string {
 		t.Fatalf("mount a small folder, which only root may: %v", err)
 	}
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
-	worker := w.worker(t, "SCRATCH_DIR="+dir, "FFMPEG=ffmpeg")
+	worker := w.patient(t, "SCRATCH_DIR="+dir, "FFMPEG=ffmpeg")
 	worker.scratch = dir
 	filler := filepath.Join(dir, "filler")
 	v := talk(t)
@@ -82,16 +83,12 @@ func (w workerGround) frozen(t *testing.T) string {
 	worker := w.worker(t)
 	u := w.takes(t, clip(t, "frozen.mp4", 4))[0]
 	child := worker.ffmpeg(t, "frozen.mp4")
-	freeze := func(sig syscall.Signal) {
-		worker.Signal(sig)
-		_ = syscall.Kill(child, sig)
-	}
-	freeze(syscall.SIGSTOP)
-	defer freeze(syscall.SIGCONT)
+	thaw, thawChild := worker.Freeze(t), testserver.Freeze(t, child)
 	w.another(t, "FFMPEG=ffmpeg", "CLEAN_SECONDS=5")
 	w.is(t, u, "done")
 	before := w.person.Job(t, u.Job)
-	freeze(syscall.SIGCONT)
+	thaw()
+	thawChild()
 	testsuite.Eventually(t, "the woken one gives up", func() bool { return worker.Wrote(`"result":"lost"`) })
 	w.check(t, checker.Allowed{})
 	worker.leavesNothing(t)
@@ -105,9 +102,9 @@ func (w workerGround) frozen(t *testing.T) string {
 func (w workerGround) atOnce(t *testing.T) string {
 	w.out(t, "converter", "notification")
 	converters, notifications := w.pair(t, "converter"), w.pair(t, "notification")
+	thaw := map[*testsuite.Process]func(){}
 	for _, p := range append(converters, notifications...) {
-		p.Signal(syscall.SIGSTOP)
-		defer p.Signal(syscall.SIGCONT)
+		thaw[p] = p.Freeze(t)
 	}
 	u := w.takes(t, clip(t, "wanted.mp4", 1))[0]
 	wake := func(queue string, pair []*testsuite.Process) {
@@ -115,7 +112,7 @@ func (w workerGround) atOnce(t *testing.T) string {
 			publish(t, w.Broker, queue, w.message(t, u))
 		}
 		for _, p := range pair {
-			p.Signal(syscall.SIGCONT)
+			thaw[p]()
 		}
 	}
 	wake("video", converters)
@@ -130,7 +127,7 @@ func (w workerGround) atOnce(t *testing.T) string {
 func (w workerGround) pair(t *testing.T, service string) (pair []*testsuite.Process) {
 	t.Helper()
 	for range 2 {
-		p := w.guest(service, "WORKERS=3")
+		p := w.guest(service, "WORKERS=3", longLease)
 		testsuite.Eventually(t, service+" is ready", func() bool { return p.Ready(t).Body == "ready" })
 		pair = append(pair, p)
 	}

@@ -36,6 +36,12 @@ func (w workerGround) worker(t *testing.T, settings ...string) worker {
 	return w.another(t, settings...)
 }
 
+// patient is a worker whose lease does not run out.
+func (w workerGround) patient(t *testing.T, settings ...string) worker {
+	t.Helper()
+	return w.worker(t, append([]string{longLease}, settings...)...)
+}
+
 func (w workerGround) another(t *testing.T, settings ...string) worker {
 	t.Helper()
 	scratch := t.TempDir()
@@ -128,6 +134,17 @@ func fakeFFmpeg(t *testing.T, cases string) string {
 		t.Fatal(err)
 	}
 	return script
+}
+
+// held are the settings of a converter whose ffmpeg does not begin with a title until it is let go.
+func held(t *testing.T, title string) (settings []string, letGo func()) {
+	t.Helper()
+	hold := filepath.Join(t.TempDir(), "hold")
+	if err := os.WriteFile(hold, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program := fakeFFmpeg(t, fmt.Sprintf(`*"title=%s"*) while [ -e %s ]; do sleep 0.1; done ;;`, title, hold))
+	return []string{"FFMPEG=" + program, "FFMPEG_STALL_SECONDS=600", "FFMPEG_WALL_SECONDS=600"}, func() { _ = os.Remove(hold) } // again at the end
 }
 
 // bad is a video that must fail.

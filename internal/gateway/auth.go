@@ -17,15 +17,16 @@ import (
 )
 
 const (
-	authTime   = 2 * time.Second // for one whole answer; the auth service is next door
-	authAnswer = 64 << 10        // bytes; a token has some hundred
+	authTime   = 2 * time.Second  // for one whole answer; the auth service is next door
+	authFresh  = 10 * time.Second // how long a good answer shows that auth is there
+	authAnswer = 64 << 10         // bytes; a token has some hundred
 )
 
 // Auth is the client of the auth service. Close it when nobody uses it any more.
 type Auth struct {
 	base     string
 	client   *http.Client
-	answered atomic.Bool // when it was last asked whose a token is
+	answered atomic.Int64 // the last good answer, in nanoseconds since 1970; 0 after a bad one
 }
 
 // NewAuth returns a client for the service at addr, host:port. A nil transport means a pool of connections of its own.
@@ -48,10 +49,10 @@ func NewAuth(addr string, transport http.RoundTripper) *Auth {
 // Close closes the idle connections.
 func (a *Auth) Close() { a.client.CloseIdleConnections() }
 
-// Ready returns nil if auth is known to answer. While the last answer was good that is so, and costs nothing; else auth is
-// asked about no token, which it refuses.
+// Ready returns nil if auth is known to answer. Soon after a good answer that is so, and costs nothing; else auth is asked
+// about no token, which it refuses.
 func (a *Auth) Ready(ctx context.Context) error {
-	if a.answered.Load() {
+	if time.Since(time.Unix(0, a.answered.Load())) < authFresh {
 		return nil
 	}
 	if _, err := a.claims(ctx, nil); !errors.Is(err, errNoToken) {
@@ -120,10 +121,29 @@ func (a *Auth) claims(ctx context.Context, authorization []string) (reply, error
 	default:
 		err = fmt.Errorf("auth answers /validate with %d", answer.status)
 	}
-	if ctx.Err() == nil { // else it is the client who has gone
-		a.answered.Store(err == nil || errors.Is(err, errNoToken) || errors.Is(err, errBadToken))
-	}
+	a.note(ctx, err == nil || errors.Is(err, errNoToken) || errors.Is(err, errBadToken))
 	return answer, err
+}
+
+// login returns auth's answer to a name and a password: a token, 401, or when to come again. Whatever else answers is not
+// auth.
+func (a *Auth) login(ctx context.Context, authorization []string) (reply, error) {
+	answer, err := a.ask(ctx, "/login", authorization)
+	if err == nil && answer.status != http.StatusOK && answer.status != http.StatusUnauthorized && answer.header.Get("Retry-After") == "" {
+		err = fmt.Errorf("auth answers /login with %d", answer.status)
+	}
+	a.note(ctx, err == nil)
+	return answer, err
+}
+
+// note remembers whether auth has answered well.
+func (a *Auth) note(ctx context.Context, well bool) {
+	switch {
+	case well:
+		a.answered.Store(time.Now().UnixNano())
+	case ctx.Err() == nil: // else it is the client who has gone
+		a.answered.Store(0)
+	}
 }
 
 // username takes the claims apart.
@@ -147,12 +167,9 @@ func (r reply) username() (string, error) {
 // login passes on what auth answers; a refusal as a problem if the client asks for JSON. What is broken about auth is not
 // passed on: the client is to come again, and reads nothing of ours or of whatever answers in auth's place.
 func (s *Service) login(w http.ResponseWriter, r *http.Request) error {
-	answer, err := s.cfg.Auth.ask(r.Context(), "/login", r.Header.Values("Authorization"))
+	answer, err := s.cfg.Auth.login(r.Context(), r.Header.Values("Authorization"))
 	if err != nil {
 		return err
-	}
-	if answer.status >= http.StatusInternalServerError && answer.status != http.StatusServiceUnavailable {
-		return fmt.Errorf("auth answers /login with %d", answer.status)
 	}
 	if answer.status >= http.StatusBadRequest && web.WantsJSON(r) {
 		seconds, _ := strconv.Atoi(answer.header.Get("Retry-After")) // absent is none

@@ -235,7 +235,7 @@ func TestReadinessNamesAuthThatIsAway(t *testing.T) {
 func TestABrokenAuthIsAway(t *testing.T) {
 	t.Parallel()
 	r := start(t)
-	for _, status := range []int{500, 502, 504} {
+	for _, status := range []int{500, 502, 504, 302, 403, 404} { // of a proxy, or of whatever is at AUTH_SVC_ADDRESS
 		r.setAuth(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
 			fmt.Fprint(w, "Traceback (most recent call last)")

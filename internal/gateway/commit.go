@@ -17,8 +17,8 @@ import (
 var errCommitted = errors.New("the upload is committed")
 
 // commit makes the stored video a job. From then on it is kept, whatever dies, so a client that leaves now does not stop
-// it. The error is fs.ErrExist if another job has the key, errLost if this one is certain never to come; any other leaves
-// it open, and then nothing may be removed and nothing said.
+// it. The error is fs.ErrExist if another job has the key, errLost or errNever if this one is certain never to come; any
+// other leaves it open, and then nothing may be removed and nothing said.
 func (s *Service) commit(ctx context.Context, key string, profile job.Profile, video job.File) (job.Job, error) {
 	ctx = context.WithoutCancel(ctx)
 	j, asked, err := s.arrive(ctx, key, profile, video)
@@ -30,7 +30,7 @@ func (s *Service) commit(ctx context.Context, key string, profile job.Profile, v
 	case errors.Is(err, fs.ErrExist):
 		return job.Job{}, fmt.Errorf("commit %s: %w", video.ID, err)
 	case !asked:
-		return job.Job{}, fmt.Errorf("commit %s: %w: %w", video.ID, errLost, err)
+		return job.Job{}, fmt.Errorf("commit %s: %w: %w", video.ID, errNever, err)
 	}
 	return s.settle(ctx, video.ID, fmt.Errorf("commit %s: %w", video.ID, err))
 }
@@ -75,7 +75,7 @@ func (s *Service) settle(ctx context.Context, id string, cause error) (job.Job, 
 		case errors.Is(err, errCommitted):
 			return j, nil
 		case err == nil, errors.Is(err, job.ErrState), errors.Is(err, fs.ErrNotExist): // deleted, by us or before
-			return job.Job{}, fmt.Errorf("%w: %w", errLost, cause)
+			return job.Job{}, fmt.Errorf("%w: %w", errNever, cause)
 		}
 		select {
 		case <-ctx.Done():

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"mp3converter/internal/job"
@@ -23,22 +22,8 @@ type Garbage struct {
 	Videos, MP3s []string // ids; there may be nothing under them
 }
 
-// Due lists what the sweeper would remove at the given time, of at most limit jobs, the longest due first.
-func (c Janitor) Due(ctx context.Context, now time.Time, limit int) ([]Garbage, error) {
-	jobs, err := c.ledger.Due(ctx, now, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list what is due: %w", err)
-	}
-	var all []Garbage
-	for _, j := range jobs {
-		if j.CleanDue(now) {
-			all = append(all, garbage(j, now))
-		}
-	}
-	return all, nil
-}
-
-func garbage(j job.Job, now time.Time) Garbage {
+// GarbageOf is what Clean would remove of a job that is CleanDue.
+func GarbageOf(j job.Job, now time.Time) Garbage {
 	g := Garbage{Job: j, Why: "attempts that came to nothing"}
 	switch j.State {
 	case job.Uploading:
@@ -51,14 +36,6 @@ func garbage(j job.Job, now time.Time) Garbage {
 	return g
 }
 
-// Clean removes it. An upload that has come to life since is an error, and keeps what it has.
-func (c Janitor) Clean(ctx context.Context, g Garbage) error {
-	if g.Job.State == job.Uploading {
-		dead, err := c.bury(ctx, g.Job.ID)
-		if err != nil {
-			return fmt.Errorf("upload %s: %w", g.Job.ID, err)
-		}
-		g.Job = dead
-	}
-	return c.clean(ctx, g.Job)
-}
+// Clean removes it; job.ErrState or fs.ErrNotExist if somebody else was faster. An upload that has come to life since is
+// job.ErrState too, and keeps what it has.
+func (jan Janitor) Clean(ctx context.Context, g Garbage) error { return jan.clean(ctx, g.Job) }

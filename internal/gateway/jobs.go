@@ -163,7 +163,7 @@ func (s *Service) deleteJob(w http.ResponseWriter, r *http.Request, user string)
 	if err != nil {
 		return err
 	}
-	if err := s.cleaner.clean(ctx, j); err != nil {
+	if err := s.cleaner.settle(ctx, j); err != nil {
 		web.Note(ctx, "clean", err)
 	}
 	w.WriteHeader(http.StatusNoContent)

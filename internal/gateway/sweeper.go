@@ -118,7 +118,7 @@ func (s *sweeper) ringAll(ctx context.Context, now time.Time, jobs []job.Job) er
 func (s *sweeper) cleanAll(ctx context.Context, now time.Time, jobs []job.Job) error {
 	ctx, cancel := context.WithTimeout(ctx, cleanTime) // the rings of the next sweep wait for it
 	defer cancel()
-	e := errand{do: s.cleaner.clean, later: (*job.Job).Uncleaned, limit: cleanTime, done: s.cleaned, sweeper: s}
+	e := errand{do: s.cleaner.settle, later: (*job.Job).Uncleaned, limit: cleanTime, done: s.cleaned, sweeper: s}
 	for _, j := range jobs {
 		if j.CleanDue(now) {
 			e.run(ctx, j)
@@ -186,13 +186,16 @@ type cleaner struct {
 
 func newCleaner(cfg Config) cleaner { return cleaner{cfg.Ledger, cfg.Videos, cfg.MP3s, cfg.Rules} }
 
+// settle is clean for those who do not mind that somebody else was faster.
+func (c cleaner) settle(ctx context.Context, j job.Job) error { return settled(c.clean(ctx, j)) }
+
 // clean removes the garbage of a job that is CleanDue, and at last the record of a deleted one. The job is as somebody has
 // read it: what was garbage then is garbage for ever, but whether it was cleaned only the ledger can say.
 func (c cleaner) clean(ctx context.Context, j job.Job) error {
 	if j.State == job.Uploading {
 		dead, err := c.bury(ctx, j.ID)
 		if err != nil {
-			return settled(err)
+			return fmt.Errorf("upload %s: %w", j.ID, err)
 		}
 		j = dead
 	}
@@ -207,7 +210,7 @@ func (c cleaner) clean(ctx context.Context, j job.Job) error {
 			return fmt.Errorf("delete mp3 %s: %w", id, err)
 		}
 	}
-	return settled(c.note(ctx, j, mp3s))
+	return c.note(ctx, j, mp3s)
 }
 
 // bury takes an upload from a gateway that has been silent for the whole lease.

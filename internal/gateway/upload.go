@@ -16,7 +16,10 @@ import (
 	"mp3converter/internal/web"
 )
 
-var errLost = errors.New("the upload was taken for dead")
+var (
+	errLost  = errors.New("the upload was taken for dead")
+	errNever = errors.New("the upload can no longer become a job")
+)
 
 // order is what an upload's header asks for.
 type order struct {
@@ -144,7 +147,7 @@ func (s *Service) receive(r *http.Request, o order) (job.Job, error) {
 		return job.Job{}, err
 	}
 	j, err = s.commit(ctx, o.key, f.Profile, video)
-	if errors.Is(err, errLost) || errors.Is(err, fs.ErrExist) {
+	if errors.Is(err, errLost) || errors.Is(err, errNever) || errors.Is(err, fs.ErrExist) {
 		s.undo(ctx, video.ID)
 	}
 	if errors.Is(err, fs.ErrExist) { // another upload with the same key was faster

@@ -171,7 +171,9 @@ func visible(owner string) bson.D {
 func (l *Ledger) Due(ctx context.Context, now time.Time, limit int) ([]job.Job, error) {
 	var due []job.Job
 	for _, field := range []string{"ring_at", "clean_at"} { // two queries: each reads one index up to now, and stops
-		jobs, err := l.find(ctx, bson.D{{Key: field, Value: bson.D{{Key: "$lte", Value: now}}}}, bson.D{{Key: field, Value: 1}}, limit)
+		bound, cancel := l.client.bound(ctx)
+		jobs, err := l.findDue(bound, field, now, limit)
+		cancel()
 		if err != nil {
 			return nil, fmt.Errorf("find jobs by %s: %w", field, err)
 		}
@@ -181,6 +183,11 @@ func (l *Ledger) Due(ctx context.Context, now time.Time, limit int) ([]job.Job, 
 		return cmp.Or(dueSince(a, now).Compare(dueSince(b, now)), cmp.Compare(a.ID, b.ID))
 	})
 	return slices.CompactFunc(due, func(a, b job.Job) bool { return a.ID == b.ID }), nil
+}
+
+// findDue returns the jobs whose time in that field has come, the longest due first.
+func (l *Ledger) findDue(ctx context.Context, field string, now time.Time, limit int) ([]job.Job, error) {
+	return l.findWithin(ctx, bson.D{{Key: field, Value: bson.D{{Key: "$lte", Value: now}}}}, bson.D{{Key: field, Value: 1}}, limit)
 }
 
 // dueSince is the earlier of the job's two times, of those that are due.

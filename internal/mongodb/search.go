@@ -3,6 +3,7 @@ package mongodb
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -35,6 +36,18 @@ func (l *Ledger) Search(ctx context.Context, w Wanted, limit int) ([]job.Job, er
 	jobs, err := l.findWithin(ctx, filter, bson.D{{Key: "_id", Value: -1}}, limit)
 	if err != nil {
 		return nil, fmt.Errorf("search jobs: %w", err)
+	}
+	return jobs, nil
+}
+
+// CleanDue returns the jobs that are to be cleaned, at most limit, the longest due first: Due without those to be rung for.
+// Like Search it is for operators.
+func (l *Ledger) CleanDue(ctx context.Context, now time.Time, limit int) ([]job.Job, error) {
+	ctx, cancel := context.WithTimeout(ctx, longTimeout)
+	defer cancel()
+	jobs, err := l.findDue(ctx, "clean_at", now, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list what is to be cleaned: %w", err)
 	}
 	return jobs, nil
 }

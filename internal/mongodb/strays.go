@@ -34,24 +34,37 @@ type Named = func(ctx context.Context, ids []string) (map[string]bool, error)
 // that is under way stores its description last. It reads the index of all chunks, where there is one. We leave no such
 // chunks, for whatever we store the ledger names before; others who store files and die do.
 func (s *Files) Strays(ctx context.Context, before time.Time, named Named) ([]Stray, error) {
+	return s.scan(ctx, scan{files: s, before: before, named: named})
+}
+
+// RemoveStrays removes what Strays returns, and returns it too: after an error, what it has removed until then. Some are
+// gone while others are not looked at yet, so that little can happen to one between the last look and its end.
+func (s *Files) RemoveStrays(ctx context.Context, before time.Time, named Named) ([]Stray, error) {
+	return s.scan(ctx, scan{files: s, before: before, named: named, remove: true})
+}
+
+func (s *Files) scan(ctx context.Context, sc scan) ([]Stray, error) {
+	sc.batch, sc.found = counts{}, counts{}
 	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
 	// Of files_id alone, so that the chunks themselves need not be read.
-	all, err := s.chunks.Find(ctx, bson.D{{Key: "files_id", Value: bson.D{{Key: "$lt", Value: oldest(before)}}}},
+	all, err := s.chunks.Find(ctx, bson.D{{Key: "files_id", Value: bson.D{{Key: "$lt", Value: oldest(sc.before)}}}},
 		options.Find().SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: "files_id", Value: 1}}))
 	if err != nil {
 		return nil, fmt.Errorf("read the index of chunks: %w", err)
 	}
 	defer all.Close(ctx)
-	sc := scan{s, before, named, counts{}, counts{}}
 	for err == nil && all.Next(ctx) {
 		id, _ := all.Current.Lookup("files_id").ObjectIDOK() // it is one, or it would not compare
 		err = sc.add(ctx, id)
 	}
-	if err := errors.Join(err, all.Err(), sc.settle(ctx)); err != nil {
-		return nil, fmt.Errorf("look for stray chunks: %w", err)
+	if err = errors.Join(err, all.Err()); err == nil {
+		err = sc.settle(ctx)
 	}
-	return sc.strays(), nil
+	if err != nil {
+		err = fmt.Errorf("look for stray chunks: %w", err)
+	}
+	return sc.strays(), err
 }
 
 // counts is numbers of chunks, by file.
@@ -62,25 +75,35 @@ type scan struct {
 	files  *Files
 	before time.Time
 	named  Named
+	remove bool
 	batch  counts // nothing is known of these yet
 	found  counts // the strays
 }
 
 func (sc scan) add(ctx context.Context, id bson.ObjectID) error {
-	if sc.batch[id]++; len(sc.batch) < scanBatch {
-		return nil
+	if sc.batch[id] == 0 && len(sc.batch) == scanBatch { // not before: the last file's chunks are still to come
+		if err := sc.settle(ctx); err != nil {
+			return err
+		}
 	}
-	return sc.settle(ctx)
+	sc.batch[id]++
+	return nil
 }
 
 // settle moves the strays of the batch to those found, and forgets the others. Where there is no index, the chunks of one
 // file may be in several batches.
 func (sc scan) settle(ctx context.Context) error {
-	if len(sc.batch) == 0 {
-		return nil
-	}
-	if err := sc.dropKnown(ctx); err != nil {
+	if err := sc.dropKnown(ctx); err != nil || len(sc.batch) == 0 {
 		return err
+	}
+	if sc.remove {
+		strays := bson.D{
+			{Key: "files_id", Value: bson.D{{Key: "$in", Value: slices.Collect(maps.Keys(sc.batch))}}},
+			{Key: "_id", Value: bson.D{{Key: "$not", Value: bson.D{{Key: "$gte", Value: oldest(sc.before)}}}}}, // as judged
+		}
+		if _, err := sc.files.chunks.DeleteMany(ctx, strays); err != nil {
+			return fmt.Errorf("delete stray chunks: %w", err)
+		}
 	}
 	for id, n := range sc.batch {
 		sc.found[id] += n
@@ -112,11 +135,17 @@ func (sc scan) dropKnown(ctx context.Context) error {
 		return err
 	}
 	maps.DeleteFunc(sc.batch, func(id bson.ObjectID, _ int64) bool { return known[id.Hex()] })
-	return drop(ctx, sc.batch, sc.files.chunks, "files_id", bson.E{Key: "_id", Value: bson.D{{Key: "$gte", Value: oldest(sc.before)}}})
+	if err := drop(ctx, sc.batch, sc.files.chunks, "files_id", bson.E{Key: "_id", Value: bson.D{{Key: "$gte", Value: oldest(sc.before)}}}); err != nil {
+		return err
+	}
+	return drop(ctx, sc.batch, sc.files.files, "_id") // once more: they are few now, and an upload may have ended meanwhile
 }
 
 // drop removes from the batch whatever a document has in that field, of those that the conditions let through.
 func drop(ctx context.Context, batch counts, in *mongo.Collection, field string, conditions ...bson.E) error {
+	if len(batch) == 0 {
+		return nil
+	}
 	filter := bson.D{{Key: field, Value: bson.D{{Key: "$in", Value: slices.Collect(maps.Keys(batch))}}}}
 	found, err := in.Find(ctx, append(filter, conditions...), options.Find().SetProjection(bson.D{{Key: field, Value: 1}}))
 	if err != nil {
@@ -128,18 +157,6 @@ func drop(ctx context.Context, batch counts, in *mongo.Collection, field string,
 		delete(batch, id)
 	}
 	return found.Err()
-}
-
-// DeleteStray removes chunks that Strays has returned, unless they have become a file since.
-func (s *Files) DeleteStray(ctx context.Context, id string) error {
-	_, _, err := s.find(ctx, id)
-	if err == nil {
-		return fmt.Errorf("delete stray chunks of %s: %w: they are a file by now", id, fs.ErrExist)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("delete stray chunks of %s: %w", id, err)
-	}
-	return s.Delete(ctx, id)
 }
 
 // Weigh returns how many bytes are stored under the id; of pieces that a dead Put left, how many at most, and whole is false.

@@ -1,8 +1,8 @@
 package mongodb
 
 import (
+	"context"
 	"errors"
-	"io/fs"
 	"slices"
 	"strings"
 	"testing"
@@ -60,44 +60,54 @@ func TestOnlyOldChunksThatNobodyKnowsOfAreStrays(t *testing.T) {
 		}
 	}
 
-	strays := func() []Stray {
-		t.Helper()
-		got, err := s.Strays(t.Context(), time.Now().Add(-24*time.Hour), c.Jobs().Named)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got
-	}
 	want := []Stray{{stray, 3}, {another, 1}}
 	slices.SortFunc(want, func(a, b Stray) int { return strings.Compare(a.ID, b.ID) })
-	if diff := cmp.Diff(want, strays()); diff != "" {
-		t.Errorf("strays:\n%s", diff)
-	}
-	for _, found := range want {
-		if err := s.DeleteStray(t.Context(), found.ID); err != nil {
-			t.Error(err)
+	before := time.Now().Add(-24 * time.Hour)
+	for _, look := range []look{s.Strays, s.RemoveStrays} {
+		got, err := look(t.Context(), before, c.Jobs().Named)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("strays: %v\n%s", err, diff)
 		}
 	}
-	if got := strays(); len(got) != 0 {
-		t.Errorf("left: %v", got)
+	if got, err := s.Strays(t.Context(), before, c.Jobs().Named); len(got) != 0 || err != nil {
+		t.Errorf("left: %v, %v", got, err)
 	}
-	if err := s.DeleteStray(t.Context(), whole.ID); !errors.Is(err, fs.ErrExist) || pieces(t, s, whole.ID) != 2 {
-		t.Errorf("DeleteStray of a file: %v, %d pieces left", err, pieces(t, s, whole.ID))
+	if n := pieces(t, s, whole.ID); n != 2 {
+		t.Errorf("%d pieces of a file are left, want 2", n)
 	}
 	if n, err := s.chunks.CountDocuments(t.Context(), bson.D{}); n != 8 || err != nil {
 		t.Errorf("%d chunks left, %v; want 8", n, err)
 	}
 }
 
-func TestStraysAreFoundInAnyNumberOfBatches(t *testing.T) {
-	s := open(t).MP3s()
+// look is Strays or RemoveStrays.
+type look = func(context.Context, time.Time, Named) ([]Stray, error)
+
+// An upload that nobody names may end, or go on, while the ledger is asked.
+func TestWhatIsNoStrayByNowIsNotRemoved(t *testing.T) {
+	s := open(t).Videos()
 	long := time.Now().Add(-48 * time.Hour)
+	ends, goesOn := chunks(t, s, long, 2), chunks(t, s, long, 2)
+	got, err := s.RemoveStrays(t.Context(), time.Now().Add(-24*time.Hour), func(ctx context.Context, ids []string) (map[string]bool, error) {
+		end, _ := bson.ObjectIDFromHex(ends)
+		on, _ := bson.ObjectIDFromHex(goesOn)
+		_, err := s.files.InsertOne(ctx, filesDoc{ID: end, Length: 2, Chunk: 1})
+		_, err2 := s.chunks.InsertOne(ctx, chunkDoc{ID: bson.NewObjectID(), File: on, N: 2})
+		return nil, errors.Join(err, err2)
+	})
+	if len(got) != 0 || err != nil || pieces(t, s, ends) != 3 || pieces(t, s, goesOn) != 3 {
+		t.Errorf("removed %v, %v; %d and %d pieces are left, want 3 each", got, err, pieces(t, s, ends), pieces(t, s, goesOn))
+	}
+}
+
+// many stores two chunks each of more files than are asked after at once. A file's chunks are apart.
+func many(t *testing.T, s *Files, at time.Time) int {
+	t.Helper()
 	const many = scanBatch + 10
 	docs := make([]chunkDoc, 0, 2*many)
-	for n := range 2 { // a file's chunks are apart
+	for n := range 2 {
 		for i := range many {
-			var file, chunk bson.ObjectID
-			file, chunk = oldest(long), oldest(long)
+			file, chunk := oldest(at), oldest(at)
 			file[11], file[10], chunk[11], chunk[10], chunk[9] = byte(i), byte(i>>8), byte(i), byte(i>>8), byte(n)
 			docs = append(docs, chunkDoc{ID: chunk, File: file, N: int32(n)})
 		}
@@ -105,6 +115,13 @@ func TestStraysAreFoundInAnyNumberOfBatches(t *testing.T) {
 	if _, err := s.chunks.InsertMany(t.Context(), docs); err != nil {
 		t.Fatal(err)
 	}
+	return many
+}
+
+func TestStraysAreFoundInAnyNumberOfBatches(t *testing.T) {
+	s := open(t).MP3s()
+	long := time.Now().Add(-48 * time.Hour)
+	many := many(t, s, long)
 	got, err := s.Strays(t.Context(), time.Now(), open(t).Jobs().Named)
 	if err != nil || len(got) != many {
 		t.Errorf("%d strays, %v; want %d", len(got), err, many)
@@ -113,6 +130,40 @@ func TestStraysAreFoundInAnyNumberOfBatches(t *testing.T) {
 		if stray.Chunks != 2 {
 			t.Errorf("stray %s has %d chunks, want 2", stray.ID, stray.Chunks)
 		}
+	}
+}
+
+// What was judged in one batch must not wait for the others: they may take an hour.
+func TestABatchOfStraysIsGoneBeforeTheNextIsJudged(t *testing.T) {
+	s := open(t).MP3s()
+	many := many(t, s, time.Now().Add(-48*time.Hour))
+	asked := map[string]bool{}
+	got, err := s.RemoveStrays(t.Context(), time.Now(), func(_ context.Context, ids []string) (map[string]bool, error) {
+		for id := range asked {
+			if n := pieces(t, s, id); n != 0 {
+				t.Fatalf("%d pieces of a stray judged before are left", n)
+			}
+		}
+		for _, id := range ids {
+			asked[id] = true
+		}
+		return nil, nil
+	})
+	if err != nil || len(got) != many || len(asked) != many {
+		t.Errorf("removed %d of %d asked after, %v; want %d", len(got), len(asked), err, many)
+	}
+	if n, err := s.chunks.CountDocuments(t.Context(), bson.D{}); n != 0 || err != nil {
+		t.Errorf("%d chunks left, %v", n, err)
+	}
+}
+
+func TestAfterAFailureStraysAreNotLookedForOnceMore(t *testing.T) {
+	s := open(t).MP3s()
+	many(t, s, time.Now().Add(-48*time.Hour))
+	away, asked := errors.New("the ledger is away"), 0
+	_, err := s.RemoveStrays(t.Context(), time.Now(), func(context.Context, []string) (map[string]bool, error) { asked++; return nil, away })
+	if asked != 1 || !errors.Is(err, away) || strings.Count(err.Error(), away.Error()) != 1 {
+		t.Errorf("asked %d times: %v", asked, err)
 	}
 }
 

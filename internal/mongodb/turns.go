@@ -18,7 +18,7 @@ import (
 //
 // A turn's name is the version's, not the job's: one that is taken late stores over nothing, since the version is gone.
 // The turn of a process that died is passed on after a time in which no command of its can still be running, if clocks
-// agree to within commandTimeout.
+// agree to within the timeout of commands.
 type turns struct {
 	client *Client
 	taken  *mongo.Collection

@@ -200,9 +200,10 @@ func (u *upload) describe(ctx context.Context, f job.File) error {
 	return known(err)
 }
 
-// undo removes what the upload has stored, also when ctx is over.
+// undo removes what the upload has stored, also when ctx is over. A client waits for it, so it has a command's time; what
+// it leaves is found from the ledger.
 func (u *upload) undo(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longTimeout)
+	ctx, cancel := u.to.client.bound(context.WithoutCancel(ctx))
 	defer cancel()
 	if u.described {
 		if _, err := u.to.files.DeleteOne(ctx, append(by("_id", u.id), by("metadata.firstChunk", u.first)...)); err != nil {

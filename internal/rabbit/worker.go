@@ -38,7 +38,7 @@ func (c *consumer) process(d delivery, failures int) int {
 	switch v {
 	case settle:
 		if failpoint.At(failpoint.MessageHandled) != nil {
-			break // the broker was not told
+			break // as if it could not be told: the message comes again
 		}
 		c.dropped(d.Ack(one))
 		return 0

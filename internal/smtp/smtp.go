@@ -144,6 +144,9 @@ func (s *Sender) converse(ctx context.Context, msg *mail.Msg) error {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	if deadline, ok := ctx.Deadline(); ok {
+		conn = punctual{conn, deadline}
+	}
 	conn = marked(conn, msg)
 
 	options, err := s.options(ctx, conn)
@@ -164,6 +167,20 @@ func (s *Sender) converse(ctx context.Context, msg *mail.Msg) error {
 		_ = client.CloseWithSMTPClient(server)
 	}
 	return s.refused(err)
+}
+
+// punctual is a connection to which nothing is written from the deadline on. A process that stood still for longer goes on
+// where it was, and before its timers: it could end a letter that another has sent meanwhile.
+type punctual struct {
+	net.Conn
+	deadline time.Time
+}
+
+func (p punctual) Write(b []byte) (int, error) {
+	if !time.Now().Before(p.deadline) {
+		return 0, context.DeadlineExceeded
+	}
+	return p.Conn.Write(b)
 }
 
 // brokenOff reports whether the letter ended in the middle. Then nothing more may be said: the library would put the dot

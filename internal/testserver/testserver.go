@@ -1,5 +1,6 @@
 // Package testserver starts the real servers that tests talk to, each once per test process, on free loopback ports with
-// its data in a temporary folder. Nothing outlives the process, whatever ends it. It is for tests only.
+// its data in a temporary folder. No server outlives the process, whatever ends it; folders in /tmp do when it is killed.
+// It is for tests only.
 //
 // A package that uses it has
 //
@@ -8,6 +9,7 @@ package testserver
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -62,14 +64,17 @@ type spec struct {
 	wait    time.Duration
 }
 
-// FreeAddr returns an address of 127.0.0.1 that nobody listens on.
+// FreeAddr returns an address of 127.0.0.1 that nobody listens on. The kernel hands out higher ports, so nobody's connection
+// takes it while its server is down for a while.
 func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	const lowest, beyond, tries = 10_000, 30_000, 100
+	for range tries {
+		addr := fmt.Sprintf("127.0.0.1:%d", lowest+rand.N(beyond-lowest))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			return addr, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", fmt.Errorf("no free port from %d to %d after %d tries", lowest, beyond-1, tries)
 }
 
 func start(s spec) (*Server, error) {
@@ -154,6 +159,11 @@ func (s *Server) Freeze(tb testing.TB) (thaw func()) {
 func (s *Server) Kill() {
 	if s.cmd == nil || s.cmd.Process == nil {
 		return
+	}
+	select {
+	case <-s.done: // its number may be another's by now
+		return
+	default:
 	}
 	s.Signal(syscall.SIGKILL)
 	<-s.done

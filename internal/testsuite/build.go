@@ -41,8 +41,11 @@ func (p *Programs) Build() error {
 	return p.err
 }
 
-// Remove removes what was built.
-func (p *Programs) Remove() { os.RemoveAll(p.dir) }
+// Remove removes what was built, once it is.
+func (p *Programs) Remove() {
+	p.once.Do(func() {})
+	os.RemoveAll(p.dir)
+}
 
 // Path returns where a command is.
 func (p *Programs) Path(tb testing.TB, name string) string {

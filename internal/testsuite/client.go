@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -25,9 +26,26 @@ type Request struct {
 
 // Answer is what came back, whole.
 type Answer struct {
-	Status int
+	Status int // 0 if nothing whole came, Hung if nothing came for as long as the client waits
 	Header http.Header
 	Body   string
+}
+
+// Hung is no answer either, but one that no fault excuses: a connection that is cut tells the client what to do next.
+const Hung = -1
+
+// IsHung reports whether the client gave up waiting.
+func IsHung(err error) bool {
+	var waited net.Error
+	return errors.As(err, &waited) && waited.Timeout()
+}
+
+// none is the answer of which an error came instead.
+func none(err error) Answer {
+	if IsHung(err) {
+		return Answer{Status: Hung}
+	}
+	return Answer{}
 }
 
 var client = &http.Client{
@@ -62,12 +80,12 @@ func (r Request) TryBy(client *http.Client) (Answer, error) {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return Answer{}, err
+		return none(err), err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return Answer{}, fmt.Errorf("%s %s: read the answer: %w", req.Method, req.URL.Path, err)
+		return none(err), fmt.Errorf("%s %s: read the answer: %w", req.Method, req.URL.Path, err)
 	}
 	return Answer{resp.StatusCode, resp.Header, string(body)}, nil
 }

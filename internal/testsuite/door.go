@@ -1,12 +1,12 @@
 package testsuite
 
 import (
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
+
+	"mp3converter/internal/testserver"
 )
 
 // Door is the only way to a server for those who are given its address. While it is shut nobody listens there, as if the
@@ -30,23 +30,19 @@ func NewDoor(t *testing.T, to string) *Door {
 // NewDoorToAny returns a door, shut, behind which each guest finds the server that to names then: none if it is empty.
 func NewDoorToAny(t *testing.T, to func() string) *Door {
 	t.Helper()
-	d := &Door{Addr: QuietAddr(t), to: to}
+	d := &Door{Addr: FreeAddr(t), to: to}
 	t.Cleanup(d.Shut)
 	return d
 }
 
-// QuietAddr returns an address that nobody listens on, nor will: the kernel hands out higher ports.
-func QuietAddr(t *testing.T) string {
+// FreeAddr is testserver.FreeAddr.
+func FreeAddr(t *testing.T) string {
 	t.Helper()
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.N(20_000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			return addr
-		}
+	addr, err := testserver.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port below those that the kernel hands out")
-	return ""
+	return addr
 }
 
 func (d *Door) Open(t *testing.T) {

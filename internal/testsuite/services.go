@@ -134,7 +134,7 @@ const MaxUpload = 8 << 20
 // NewServices prepares the four services; nothing runs yet.
 func NewServices(t *testing.T, at Servers) *Services {
 	t.Helper()
-	s := &Services{Suite: &Suite{Secret: JWTSecret}, At: at, Broker: at.Rabbit, Programs: Release, t: t, authAddr: QuietAddr(t)}
+	s := &Services{Suite: &Suite{Secret: JWTSecret}, At: at, Broker: at.Rabbit, Programs: Release, t: t, authAddr: FreeAddr(t)}
 	s.Mails = func(t testing.TB, to string) []Letter { return delivered(t, at.SMTP, to) }
 	return s
 }

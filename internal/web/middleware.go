@@ -52,8 +52,7 @@ func RequestID(ctx context.Context) string {
 }
 
 // Log gives each request an id and writes one line about it when it has ended, and counts it, with status 0 if it is broken
-// off unanswered. A handler that panics has
-// its stack logged and is answered with 500.
+// off unanswered. A handler that panics has its stack logged and is answered with 500.
 func Log(log *slog.Logger, metrics prometheus.Registerer) func(http.Handler) http.Handler {
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "http_request_seconds", Help: "Time from the request's header to the end of its answer.",

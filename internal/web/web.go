@@ -70,7 +70,7 @@ func (e Errors) Handle(h Handler) http.HandlerFunc {
 func (e Errors) answer(w http.ResponseWriter, r *http.Request, err error) {
 	refusal, known := e.find(err)
 	switch {
-	case errors.Is(context.Cause(r.Context()), ErrStopping):
+	case errors.Is(context.Cause(r.Context()), ErrStopping) && (!known || errors.Is(err, ErrStopping)):
 		refusal = Unavailable // whatever failed, it was cut off
 		Note(r.Context(), slog.LevelKey, slog.LevelWarn, "err", err)
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:

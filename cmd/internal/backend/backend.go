@@ -23,7 +23,7 @@ import (
 type Settings struct {
 	MongoDB         settings.Secret  `env:"MONGODB_URI,required,notEmpty" doc:"MongoDB's connection string; write a one-node replica set with directConnection=true"`
 	RabbitMQ        settings.Secret  `env:"RABBITMQ_URL,required,notEmpty" doc:"amqp:// or amqps:// with user, password and virtual host"`
-	MongoDBTimeout  settings.Seconds `env:"MONGODB_TIMEOUT_SECONDS" envDefault:"10" doc:"patience with one command of MongoDB; streams are made of many"`
+	MongoDBTimeout  settings.Seconds `env:"MONGODB_TIMEOUT_SECONDS" envDefault:"10" doc:"patience with one command of MongoDB, at most 10 where a client waits; streams are made of many, deletions may take a minute"`
 	VideoQueue      string           `env:"VIDEO_QUEUE" envDefault:"video" doc:"queue that rings for the converter"`
 	MP3Queue        string           `env:"MP3_QUEUE" envDefault:"mp3" doc:"queue that rings for notification"`
 	QueueType       string           `env:"QUEUE_TYPE" envDefault:"quorum" doc:"quorum or classic; must be what existing queues are"`
@@ -38,8 +38,8 @@ func (s Settings) Validate() error {
 	if s.QueueType != "quorum" && s.QueueType != "classic" {
 		err = errors.Join(err, errors.New("QUEUE_TYPE: neither quorum nor classic"))
 	}
-	if s.MongoDBTimeout <= 0 {
-		err = errors.Join(err, errors.New("MONGODB_TIMEOUT_SECONDS: more than 0"))
+	if s.MongoDBTimeout <= 0 || s.MongoDBTimeout < s.Skew {
+		err = errors.Join(err, errors.New("MONGODB_TIMEOUT_SECONDS: more than 0, and at least CLOCK_SKEW_SECONDS"))
 	}
 	if s.VideoQueue == s.MP3Queue {
 		err = errors.Join(err, errors.New("VIDEO_QUEUE and MP3_QUEUE: must differ"))

@@ -29,10 +29,22 @@ type Settings struct {
 
 // Validate reports what the variables cannot be.
 func (s Settings) Validate() error {
-	if s.Workers < 0 || s.MaxDuration <= 0 || s.Stall <= 0 || s.Wall <= 0 || s.MaxMP3 < 1 {
-		return errors.New("WORKERS, MAX_DURATION_SECONDS, FFMPEG_STALL_SECONDS, FFMPEG_WALL_SECONDS, MAX_MP3_BYTES: too small")
+	var mistakes []error
+	if s.Workers < 0 {
+		mistakes = append(mistakes, errors.New("WORKERS: not below 0"))
 	}
-	return nil
+	for _, limit := range []struct {
+		name     string
+		positive bool
+	}{
+		{"MAX_DURATION_SECONDS", s.MaxDuration > 0}, {"FFMPEG_STALL_SECONDS", s.Stall > 0}, {"FFMPEG_WALL_SECONDS", s.Wall > 0},
+		{"MAX_MP3_BYTES", s.MaxMP3 > 0},
+	} {
+		if !limit.positive {
+			mistakes = append(mistakes, errors.New(limit.name+": more than 0"))
+		}
+	}
+	return errors.Join(mistakes...)
 }
 
 // Parallel is how many conversions run at once.
