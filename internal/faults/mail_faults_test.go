@@ -130,6 +130,7 @@ func (m *mailGround) waiting(n int, step time.Duration) func(*testing.T) string 
 		defer m.smtp.Always(testserver.AtGreeting, testserver.Pass())
 		dials, start := m.smtp.Dials(), time.Now()
 		m.owe(t, u, n)
+		grows(t, "mails tried", n, func() int { return m.count(t, bson.D{{Key: "mail_tries", Value: bson.D{{Key: "$gte", Value: 1}}}}) })
 		grows(t, "mails tried twice", n, func() int { return m.count(t, bson.D{{Key: "mail_tries", Value: bson.D{{Key: "$gte", Value: 2}}}}) })
 		m.smtp.Always(testserver.AtGreeting, testserver.Pass())
 		most := int(time.Since(start)/step) + 1 // of one mail

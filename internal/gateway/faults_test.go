@@ -81,6 +81,32 @@ func TestAStoreThatFailsDuringAnUpload(t *testing.T) {
 	}
 }
 
+// A store that has not answered may write the pieces after they were removed: somebody must know of them then.
+func TestPiecesThatComeAfterTheirUploadHasFailed(t *testing.T) {
+	t.Parallel()
+	var id string
+	r := start(t, hasty, func(r *rig, cfg *gateway.Config) {
+		cfg.Videos = late{r.videos, &id}
+	})
+	r.wantProblem(r.do(request{path: "/upload", form: file("video")}), 503, "try again")
+	_, err := r.videos.Put(t.Context(), job.File{ID: id, Job: id}, strings.NewReader("video"))
+	r.must(err)
+	r.sweep()
+	r.wantNothing()
+}
+
+// late is a store that does not say what becomes of a file.
+type late struct {
+	gateway.Files
+	id *string
+}
+
+func (l late) Put(_ context.Context, f job.File, r io.Reader) (job.File, error) {
+	*l.id = f.ID
+	_, err := io.Copy(io.Discard, r)
+	return job.File{}, errors.Join(err, job.ErrUnsettled, errDown)
+}
+
 // expire has the leases of all uploads run out.
 func (r *rig) expire() {
 	r.Helper()

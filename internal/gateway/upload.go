@@ -143,12 +143,12 @@ func (s *Service) receive(r *http.Request, o order) (job.Job, error) {
 	f := newForm(r.Body, o.boundary, s.cfg.MaxUpload, o.profile)
 	video, err := s.store(ctx, j, f)
 	if err != nil {
-		s.undo(ctx, j.ID)
+		s.undo(ctx, j.ID, err)
 		return job.Job{}, err
 	}
 	j, err = s.commit(ctx, o.key, f.Profile, video)
 	if errors.Is(err, errLost) || errors.Is(err, errNever) || errors.Is(err, fs.ErrExist) {
-		s.undo(ctx, video.ID)
+		s.undo(ctx, video.ID, err)
 	}
 	if errors.Is(err, fs.ErrExist) { // another upload with the same key was faster
 		return s.earlier(ctx, o.key)
@@ -206,12 +206,16 @@ func (s *Service) keep(ctx context.Context, id string) (_ context.Context, stop 
 }
 
 // undo removes what a failed upload has left: first its pieces, then the record that names them. The sweeper does what
-// fails here.
-func (s *Service) undo(ctx context.Context, id string) {
+// fails here, and keeps the record for a second look where pieces may come yet.
+func (s *Service) undo(ctx context.Context, id string, why error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTime)
 	defer cancel()
 	err := s.cfg.Videos.Delete(ctx, id)
-	if err == nil {
+	switch {
+	case err != nil:
+	case errors.Is(why, job.ErrUnsettled):
+		_, err = s.cfg.Ledger.Update(ctx, id, func(j *job.Job) error { return j.Delete(time.Now()) })
+	default:
 		err = s.cfg.Ledger.Remove(ctx, id)
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"errors"
 	"path"
 	"strings"
 	"time"
@@ -19,6 +20,10 @@ type File struct {
 	SHA256 string // hex; empty if somebody else stored it
 	Stored time.Time
 }
+
+// ErrUnsettled is in the chain of what a store says of a Put of which pieces may come yet, after all that is there now is
+// removed: it asked for them to be written, and was never told what became of it.
+var ErrUnsettled = errors.New("may still happen")
 
 // maxName bounds a file name in bytes; file systems agree on it.
 const maxName = 255

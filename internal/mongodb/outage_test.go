@@ -58,8 +58,8 @@ func TestServerDiesDuringPut(t *testing.T) {
 	server, c := mortal(t)
 	s := c.Videos()
 	kept, f := put(t, s, []byte("kept")), porttest.NewFile("a.mp4")
-	if _, err := s.Put(t.Context(), f, &trap{left: 30 * ChunkSize, at: server.Kill}); err == nil || errors.Is(err, fs.ErrExist) {
-		t.Errorf("Put over a dead server: %v", err)
+	if _, err := s.Put(t.Context(), f, &trap{left: 30 * ChunkSize, at: server.Kill}); !errors.Is(err, job.ErrUnsettled) || errors.Is(err, fs.ErrExist) {
+		t.Errorf("Put over a dead server: %v, want job.ErrUnsettled", err)
 	}
 	restart(t, server)
 	if _, _, err := s.Open(t.Context(), f.ID); !errors.Is(err, fs.ErrNotExist) {

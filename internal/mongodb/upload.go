@@ -168,7 +168,7 @@ func (u *upload) insert(ctx context.Context, batch []chunkDoc) error {
 	defer cancel()
 	_, err := u.to.chunks.InsertMany(ctx, batch)
 	if err != nil {
-		return fmt.Errorf("insert chunks from %d on: %w", batch[0].N, known(err))
+		return fmt.Errorf("insert chunks from %d on: %w", batch[0].N, unsettled(err))
 	}
 	return failpoint.At(failpoint.ChunksStored)
 }
@@ -196,6 +196,14 @@ func (u *upload) describe(ctx context.Context, f job.File) error {
 	u.described = !mongo.IsDuplicateKeyError(err)
 	if err == nil {
 		err = failpoint.At(failpoint.FileStored)
+	}
+	return unsettled(err)
+}
+
+// unsettled marks what leaves open whether the server did, or is about to do, what it was told.
+func unsettled(err error) error {
+	if mongo.IsTimeout(err) || mongo.IsNetworkError(err) {
+		return fmt.Errorf("%w: %w", job.ErrUnsettled, err)
 	}
 	return known(err)
 }
