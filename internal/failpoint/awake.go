@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,11 +50,18 @@ func At(p Point) error {
 		time.Sleep(stall)
 		return o.over()
 	case "freeze":
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // until the test says SIGCONT
-		return nil
+		return freeze()
 	default:
 		return fmt.Errorf("%w at %s", errInjected, p)
 	}
+}
+
+// freeze has the process stand still until it is sent SIGCONT. The signal is for this very thread: one for the process may
+// stop another first, and this one would run on into what comes after the point.
+func freeze() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return syscall.Tgkill(os.Getpid(), syscall.Gettid(), syscall.SIGSTOP)
 }
 
 // claim reports whether nobody has fired yet.

@@ -15,8 +15,12 @@ type disaster struct {
 	name   string
 	target string // a slot without its number, or a server
 	strike func(s *soak, t *testing.T, target string, pause time.Duration) error
-	twice  int // mails that it can make come twice: what all mailers need can fail each between a mail's end and its note
+	twice  int // mails that it can make come twice
 }
+
+// mailers are the notifications of a soak, each with one mail at a time. What all of them need can fail them all between
+// a mail's end and its note.
+const mailers = 2
 
 // disasters are what may happen in a soak.
 var disasters = []disaster{

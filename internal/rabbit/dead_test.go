@@ -238,7 +238,7 @@ func TestLettersThatTheBrokerHasBuried(t *testing.T) {
 	ch := admin(t, url)
 	take(t, ch, queue)
 	body := strings.Repeat("y", 100_000) // whole: it can be replayed
-	forged := strings.Repeat("A", 26) // as publish would name a message
+	forged := strings.Repeat("A", 26)    // as publish would name a message
 	for n, id := range []string{"", "\x1b[2J", "--all", forged, forged} {
 		put(t, ch, queue, amqp.Publishing{Body: []byte(id + body + strings.Repeat("z", n)), MessageId: id, Headers: amqp.Table{"x-reason": "a lie", "x-original-bytes": int64(1 << 40)}})
 		var d amqp.Delivery
