@@ -345,9 +345,18 @@ func TestDeadLettersAreListedReplayedAndDiscarded(t *testing.T) {
 	}
 
 	close(gate)
-	nobody := strings.Repeat("N", 26)
+	nobody := strings.Repeat("0", 26)
 	s.refuses("dead replay "+ids[m.Video]+" "+nobody, "there is no dead letter "+nobody)
-	if got := <-handled; got.Video != m.Video || got.Foreign {
+	var got job.Message
+	s.eventually("the replayed one to be handled", func() bool {
+		select {
+		case got = <-handled:
+			return true
+		default:
+			return false
+		}
+	})
+	if got.Video != m.Video || got.Foreign {
 		t.Errorf("replayed as %+v", got)
 	}
 	s.refuses("dead replay --all", "only a part of it was kept", ids["half"])
