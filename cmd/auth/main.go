@@ -24,6 +24,7 @@ func main() {
 		daemon.Exit(manage(os.Args[1:]))
 	}
 	daemon.Main("auth", func(c config) daemon.Settings { return c.Settings }, run)
+	_, _ = os.Stdout.WriteString("\n" + usersUsage) // Main returns only when it was asked for help
 }
 
 // run is the service.

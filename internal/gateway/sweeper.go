@@ -118,7 +118,7 @@ func (s *sweeper) ringAll(ctx context.Context, now time.Time, jobs []job.Job) er
 func (s *sweeper) cleanAll(ctx context.Context, now time.Time, jobs []job.Job) error {
 	ctx, cancel := context.WithTimeout(ctx, cleanTime) // the rings of the next sweep wait for it
 	defer cancel()
-	e := errand{do: s.cleaner.settle, later: (*job.Job).Uncleaned, limit: cleanTime, done: s.cleaned, sweeper: s}
+	e := errand{do: s.cleaner.clean, later: (*job.Job).Uncleaned, limit: cleanTime, done: s.cleaned, sweeper: s}
 	for _, j := range jobs {
 		if j.CleanDue(now) {
 			e.run(ctx, j)
@@ -157,6 +157,8 @@ func (e *errand) run(ctx context.Context, j job.Job) {
 	err := e.do(limited, j)
 	if err == nil {
 		e.done.Inc()
+	}
+	if err = settled(err); err == nil {
 		e.inRow = 0
 		return
 	}

@@ -69,6 +69,38 @@ func TestTheSweeperRings(t *testing.T) {
 	}
 }
 
+// A list is old when its turn comes: what is not cleaned does not count as cleaned, nor as a failure.
+func TestAnUploadThatLivesAgainIsNotCleaned(t *testing.T) {
+	t.Parallel()
+	var listed job.Job
+	r := start(t, func(r *rig, cfg *gateway.Config) { cfg.Ledger = outdated{r.ledger, &listed} })
+	long := 2 * time.Hour
+	listed = job.New(r.ago(long), r.rules, job.NewID(r.ago(long)), sid)
+	alive := listed
+	alive.LeaseUntil = time.Now().Add(long)
+	alive.CleanAt = alive.LeaseUntil
+	r.insert(alive)
+	r.must(r.service.SweepOnce(t.Context()))
+	if j := r.job(listed.ID); j.State != job.Uploading {
+		t.Errorf("it is %s", j.State)
+	}
+	for _, counter := range []string{"sweeper_cleaned_total", "sweeper_failures_total"} {
+		if n := r.gauge(counter); n != 0 {
+			t.Errorf("%s = %v, want 0", counter, n)
+		}
+	}
+}
+
+// outdated is a ledger that lists a job as it was.
+type outdated struct {
+	gateway.Ledger
+	was *job.Job
+}
+
+func (o outdated) Due(context.Context, time.Time, int) ([]job.Job, error) {
+	return []job.Job{*o.was}, nil
+}
+
 func TestTheSweeperCleans(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(_ *rig, cfg *gateway.Config) { cfg.Rules.RingAfter = time.Hour })

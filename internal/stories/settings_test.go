@@ -24,6 +24,7 @@ func said(t *testing.T, name string, env []string, args ...string) (stdout, stde
 
 func TestHelpListsTheSettings(t *testing.T) {
 	t.Parallel()
+	commands := map[string][]string{"auth": {"auth user add", "auth hash"}, "gateway": {"gateway jobs list", "gateway dead list", "gateway gc"}}
 	every := "OPS_LISTEN LOG_LEVEL GRACE_SECONDS"
 	stores := every + " MONGODB_URI RABBITMQ_URL VIDEO_QUEUE MP3_QUEUE QUEUE_TYPE LEASE_SECONDS"
 	for name, want := range map[string]string{
@@ -46,6 +47,11 @@ func TestHelpListsTheSettings(t *testing.T) {
 			for _, v := range strings.Fields(want) {
 				if !names[v] {
 					t.Errorf("%s -h does not list %s with its value and meaning:\n%s", name, v, help)
+				}
+			}
+			for _, c := range commands[name] {
+				if !strings.Contains(help, c) {
+					t.Errorf("%s -h does not name %s:\n%s", name, c, help)
 				}
 			}
 			if _, complaints, status := said(t, name, nil, "--nonsense"); status == 0 || !strings.Contains(complaints, "-h") {
