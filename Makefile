@@ -63,8 +63,8 @@ tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint ## build the 
 deps:
 	@.ci/deps test
 
-$(TOOLS)/ferretdb: internal/tools/ferretdb/go.sum internal/tools/ferretdb/main.go
-	cd internal/tools/ferretdb && go build -o $@ .
+$(TOOLS)/ferretdb: internal/tools/ferretdb/build internal/tools/ferretdb/go.sum internal/tools/ferretdb/main.go
+	internal/tools/ferretdb/build $@
 
 $(TOOLS)/toxiproxy: internal/tools/toxiproxy/go.sum
 	cd internal/tools/toxiproxy && go build -o $@ github.com/Shopify/toxiproxy/v2/cmd/server

@@ -119,11 +119,17 @@ func (m *mailGround) tarPit(t *testing.T) string {
 	return "given up after SMTP_TIMEOUT_SECONDS, 2 mails later"
 }
 
+// seldom has those who wait rung for seldom: FerretDB reads all jobs for every sweep, and all that is sent at once would be
+// rung for again before its turn.
+var seldom = []string{"SWEEP_SECONDS=5", "REMIND_SECONDS=60", "REMIND_MAX_SECONDS=60"}
+
 // waiting has n finished jobs wait for a mail server that is down, for two tries of each. The step between them must be longer
 // than two rounds without any: a mailer that does not wait is known by that.
 func (m *mailGround) waiting(n int, step time.Duration) func(*testing.T) string {
 	return func(t *testing.T) string {
-		m.patient(t, fmt.Sprintf("MAIL_RETRY_SECONDS=%v", step.Seconds()))
+		m.patient(t, append(seldom, fmt.Sprintf("MAIL_RETRY_SECONDS=%v", step.Seconds()))...)
+		m.out(t, "gateway")
+		m.guest("gateway", seldom...)
 		u := m.takes(t, clip(t, "mailed.mp4", 1))[0]
 		m.is(t, u, "done")
 		m.smtp.Always(testserver.AtGreeting, testserver.Say(421, "down"))
@@ -213,6 +219,7 @@ func grows(t *testing.T, what string, goal int, number func() int) {
 	for n := number(); n < goal; {
 		before := n
 		testsuite.Eventually(t, fmt.Sprintf("more than %d of %d %s", n, goal, what), func() bool { n = number(); return n > before })
+		time.Sleep(2 * time.Second) // every look is a scan
 	}
 }
 
