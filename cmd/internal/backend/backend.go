@@ -67,7 +67,8 @@ func Open(p *daemon.Process, s Settings) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Needs("mongodb", b.ready)
+	p.Needs("mongodb", b.client.Ping)
+	p.Needs("indexes", b.indexed)
 	return b, nil
 }
 
@@ -96,12 +97,9 @@ func (b *Backend) Prepare(ctx context.Context, p *daemon.Process) error {
 	return err
 }
 
-func (b *Backend) ready(ctx context.Context) error {
-	if err := b.client.Ping(ctx); err != nil {
-		return err
-	}
+func (b *Backend) indexed(context.Context) error {
 	if !b.prepared.Load() {
-		return errors.New("its indexes are not there yet")
+		return errors.New("MongoDB has not been there to make its indexes yet")
 	}
 	return nil
 }
