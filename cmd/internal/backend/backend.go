@@ -120,7 +120,7 @@ func (b *Backend) Consume(p *daemon.Process, from job.Bell, workers int, handle 
 // Close ends the connections, after everything that uses them has ended.
 func (b *Backend) Close() {
 	b.Broker.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	_ = b.client.Close(ctx) // nothing is written any more
 }
