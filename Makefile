@@ -11,7 +11,7 @@ FUZZTIME ?= 30s
 export TOOLS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test quick lint crash faults soak bench fuzz tools clean
+.PHONY: help demo run build test quick lint crash faults soak bench fuzz tools secrets clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -57,7 +57,7 @@ fuzz: ## fuzz each target for FUZZTIME (30s)
 	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
 	    echo "$$target in $$file"; go test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) "$$(dirname $$file)" || exit 1; done; done
 
-tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint ## build the tests' tools into .tools/
+tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint $(TOOLS)/promtool ## build the tests' tools into .tools/
 
 .PHONY: deps
 deps:
@@ -71,6 +71,12 @@ $(TOOLS)/toxiproxy: internal/tools/toxiproxy/go.sum
 
 $(TOOLS)/golangci-lint: internal/tools/lint/go.sum
 	cd internal/tools/lint && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(TOOLS)/promtool: internal/tools/promtool/go.sum
+	cd internal/tools/promtool && go build -tags remove_all_sd -o $@ github.com/prometheus/prometheus/cmd/promtool
+
+secrets: ## put random passwords and keys into the cluster, in place of the published ones: make secrets [ROTATE=1]
+	@deploy/secrets/run $(if $(ROTATE),--rotate)
 
 clean: ## remove what was built, and the data of make run
 	rm -rf bin .tools .data
