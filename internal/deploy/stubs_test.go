@@ -20,7 +20,7 @@ import (
 // stubs are programs that stand in for those that the scripts call: this test binary, under another name. What they know
 // and what they were called with is in a folder.
 var stubs = map[string]func(world, []string) int{
-	"kubectl": kubectl,
+	"kubectl": kubectl, "minikube": minikube, "docker": docker, "make": makes, "uname": uname,
 	"mongosh": func(w world, _ []string) int { w.set(os.Getenv("new")+" "+os.Getenv("before"), "mongosh"); return 0 },
 }
 
@@ -128,7 +128,7 @@ func newWorld(t *testing.T, names ...string) (w world, run func(args ...string) 
 
 // kubectl knows the Secrets that are applied to it, and objects whose kind and name are a file's path.
 func kubectl(w world, args []string) int {
-	if len(args) > 1 && (args[0] == "-n" || args[0] == "--context") {
+	if len(args) > 1 && (args[0] == "-n" || args[0] == "--namespace" || args[0] == "--context") {
 		return kubectl(w, args[2:])
 	}
 	switch {
