@@ -13,7 +13,7 @@ SERVICES := auth gateway converter notification
 export TOOLS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test quick lint manifests-check crash faults soak bench fuzz images ffmpeg sbom tools clean
+.PHONY: help demo run build test quick lint manifests-check crash faults soak bench fuzz images ffmpeg sbom secrets tools clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -75,7 +75,7 @@ ffmpeg: bin/ffmpeg ## build the converter image's ffmpeg for this Debian machine
 bin/ffmpeg: deploy/ffmpeg/build
 	@deploy/ffmpeg/build $@
 
-tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint ## build the tests' tools into .tools/
+tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint $(TOOLS)/promtool ## build the tests' tools into .tools/
 
 .PHONY: deps
 deps:
@@ -89,6 +89,12 @@ $(TOOLS)/toxiproxy: internal/tools/toxiproxy/go.sum
 
 $(TOOLS)/golangci-lint: internal/tools/lint/go.sum
 	cd internal/tools/lint && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(TOOLS)/promtool: internal/tools/promtool/go.sum
+	cd internal/tools/promtool && go build -tags remove_all_sd -o $@ github.com/prometheus/prometheus/cmd/promtool
+
+secrets: ## put random passwords and keys into the cluster, in place of the published ones: make secrets [ROTATE=1]
+	@deploy/secrets/run $(if $(ROTATE),--rotate)
 
 clean: ## remove what was built, and the data of make run
 	rm -rf bin .tools .data
