@@ -13,10 +13,10 @@ SERVICES := auth gateway converter notification
 export TOOLS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test quick lint crash faults soak bench fuzz images ffmpeg sbom tools secrets clean
+.PHONY: help demo run build test quick lint manifests-check crash faults soak bench fuzz images ffmpeg sbom secrets tools clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 demo: bin/mp3converter ## run the main job once, on embedded stores, and show it: make demo [FILE=video]
 	@.ci/deps demo
@@ -41,6 +41,10 @@ lint: tools ## gofmt, go vet and golangci-lint
 	@unformatted=$$(gofmt -l cmd internal); [[ -z $$unformatted ]] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	go vet ./...
 	$(TOOLS)/golangci-lint run ./...
+
+manifests-check: ## check manifests/ and the overlays of deploy/, without a cluster; make test does too
+	go test ./internal/manifests
+	go test $(SERVICES:%=./cmd/%) -run TestManifests
 
 crash: deps tools ## kill, fail and stall every service at every crash point: all runs, then the checker's word
 	go test -race -v -timeout 60m ./internal/faults -run 'TestCrashPoints' -full
