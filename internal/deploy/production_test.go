@@ -165,9 +165,11 @@ func TestProductionURLsLeadToEveryMemberWithAnyPassword(t *testing.T) {
 			t.Errorf("RABBITMQ_URL of %s:\n%s", service, diff)
 		}
 	}
-	got := taken(t, filled(t, all["ExternalSecret/converter-queue"], "host", password))
-	if diff := cmp.Diff([4]string{"mp3converter", password, "rabbitmq.mp3converter.svc:15672", ""}, got); diff != "" {
-		t.Errorf("KEDA's URL:\n%s", diff)
+	for _, ref := range all["TriggerAuthentication/converter-queue"].at(t, "spec.secretTargetRef").([]any) {
+		from := ref.(map[string]any)
+		if secret := all["ExternalSecret/"+from["name"].(string)]; secret == nil || !slices.Contains(keysOf(t, secret), from["key"].(string)) {
+			t.Errorf("KEDA's %s is in no Secret", from["parameter"])
+		}
 	}
 }
 
@@ -217,7 +219,7 @@ func TestProductionLetsWhatRunsEnd(t *testing.T) {
 	}
 	trigger := all["ScaledObject/converter"].at(t, "spec.triggers.0.metadata").(map[string]any)
 	want := map[string]any{
-		"protocol": "http", "mode": "QueueLength", "excludeUnacknowledged": "false", "vhostName": "/",
+		"protocol": "http", "host": "http://rabbitmq.mp3converter.svc:15672/", "mode": "QueueLength", "excludeUnacknowledged": "false", "vhostName": "/",
 		"queueName": converter.text(t, "data.VIDEO_QUEUE"), "value": converter.text(t, "data.WORKERS"),
 	}
 	if diff := cmp.Diff(want, trigger); diff != "" {
