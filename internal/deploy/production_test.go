@@ -146,7 +146,7 @@ func TestProductionURLsLeadToEveryMemberWithAnyPassword(t *testing.T) {
 	all, _ := render(t, "deploy/production")
 	const password = "p@ss:/wo?rd#%"
 	mongodb := all["MongoDBCommunity/mongodb"]
-	members := int(mongodb.at(t, "spec.members").(int))
+	members := mongodb.at(t, "spec.members").(int)
 	var hosts []string
 	for n := range members {
 		hosts = append(hosts, fmt.Sprintf("mongodb-%d.mongodb-svc.mp3converter.svc.cluster.local:27017", n))
