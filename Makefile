@@ -66,6 +66,12 @@ images: ## build the four images with any Docker, and print their sizes: make im
 	@for service in $(SERVICES); do \
 	  docker image inspect -f '{{index .RepoTags 0}} {{.Size}}' mp3converter/$$service:$(TAG); done | awk '{ printf "%-36s %5.1f MB\n", $$1, $$2 / 1e6 }'
 
+sbom: $(TOOLS)/syft ## write what the images of make images are made of to bin/sbom/, as SPDX
+	@mkdir -p bin/sbom; tar=$$(mktemp); trap 'rm -f $$tar' EXIT; for service in $(SERVICES); do \
+	  docker save -o $$tar mp3converter/$$service:$(TAG) && SYFT_CHECK_FOR_APP_UPDATE=false $(TOOLS)/syft scan -q docker-archive:$$tar \
+	    --source-name mp3converter/$$service --source-version $(TAG) -o spdx-json=bin/sbom/$$service.spdx.json || exit 1; \
+	  echo "bin/sbom/$$service.spdx.json: $$(grep -o '"SPDXID":"SPDXRef-Package-' bin/sbom/$$service.spdx.json | wc -l) packages"; done
+
 ffmpeg: bin/ffmpeg ## build the converter image's ffmpeg for this Debian machine: the commands in bin/ prefer it
 
 bin/ffmpeg: deploy/ffmpeg/build
@@ -85,6 +91,9 @@ $(TOOLS)/toxiproxy: internal/tools/toxiproxy/go.sum
 
 $(TOOLS)/golangci-lint: internal/tools/lint/go.sum
 	cd internal/tools/lint && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(TOOLS)/syft: internal/tools/sbom/go.sum
+	cd internal/tools/sbom && go build -o $@ github.com/anchore/syft/cmd/syft
 
 clean: ## remove what was built, and the data of make run
 	rm -rf bin .tools .data
