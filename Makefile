@@ -31,7 +31,7 @@ build: $(COMMANDS:%=bin/%) ## build all commands into bin/
 bin/%: $(shell find cmd internal -name '*.go' -o -name '*.sql' -o -name '*.html' -o -name '*.css') go.mod go.sum
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/$*
 
-test: deps tools lint ## run all tests, on real servers: make test [PKG=./internal/job]
+test: deps tools lint bin/ffmpeg ## run all tests, on real servers: make test [PKG=./internal/job]
 	go test -race -timeout 14m $(PKG)
 
 quick: tools ## run the tests of one package again: make quick PKG=./internal/gateway
