@@ -81,7 +81,7 @@ ffmpeg: bin/ffmpeg ## build the converter image's ffmpeg for this Debian machine
 bin/ffmpeg: deploy/ffmpeg/build
 	@deploy/ffmpeg/build $@
 
-tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint $(TOOLS)/promtool ## build the tests' tools into .tools/
+tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint ## build the tests' tools into .tools/
 
 .PHONY: deps
 deps:
@@ -95,9 +95,6 @@ $(TOOLS)/toxiproxy: internal/tools/toxiproxy/go.sum
 
 $(TOOLS)/golangci-lint: internal/tools/lint/go.sum
 	cd internal/tools/lint && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
-
-$(TOOLS)/promtool: internal/tools/promtool/go.sum
-	cd internal/tools/promtool && go build -tags remove_all_sd -o $@ github.com/prometheus/prometheus/cmd/promtool
 
 $(TOOLS)/syft: internal/tools/sbom/go.sum
 	cd internal/tools/sbom && go build -o $@ github.com/anchore/syft/cmd/syft
