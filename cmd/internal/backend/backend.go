@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,9 @@ func (s Settings) Validate() error {
 	}
 	if s.MongoDBTimeout <= 0 || s.MongoDBTimeout < s.Skew {
 		err = errors.Join(err, errors.New("MONGODB_TIMEOUT_SECONDS: more than 0, and at least CLOCK_SKEW_SECONDS"))
+	}
+	if strings.ContainsAny(s.VideoQueue+s.MP3Queue, "*#") { // as keys of a topic exchange they would mean other queues, too
+		err = errors.Join(err, errors.New("VIDEO_QUEUE, MP3_QUEUE: no * and no #"))
 	}
 	if s.VideoQueue == s.MP3Queue {
 		err = errors.Join(err, errors.New("VIDEO_QUEUE and MP3_QUEUE: must differ"))
