@@ -122,8 +122,11 @@ func parseUserLine(command string, args []string) (userLine, error) {
 	case wanted == 1:
 		line.email = words[0]
 	}
-	if command == "add" && !job.IsAddress(line.email) { // the original may have let others in: those can still be deleted
-		return line, misuse("auth user add: the argument is no e-mail address")
+	if command == "add" { // the original may have let others in: those can still be deleted
+		line.email = job.NormalAddress(line.email)
+		if !job.IsAddress(line.email) {
+			return line, misuse("auth user add: the argument is no e-mail address")
+		}
 	}
 	return line, nil
 }

@@ -128,6 +128,14 @@ func TestAnAddedUserLogsIn(t *testing.T) {
 	}
 }
 
+func TestAnAddedUsersAddressIsMadeNormal(t *testing.T) {
+	table, out, err := command(t, "new password", "user", "add", "Eve@EXAMPLE.com")
+	if err != nil || out != "added Eve@example.com\n" {
+		t.Errorf("add: %q, %v, want what is stored to be said", out, err)
+	}
+	wantLogin(t, table, "Eve@example.com", "new password", true)
+}
+
 func TestAChangedPasswordIsTheOneThatLogsIn(t *testing.T) {
 	for _, u := range []user.User{ann, bob} {
 		table, out, err := command(t, "new password\n", "user", "passwd", u.Email)
