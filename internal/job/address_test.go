@@ -56,7 +56,7 @@ func TestATypedAddressIsMadeNormal(t *testing.T) {
 		" Sid@GMail.COM\n":        "Sid@gmail.com",
 		"ann@B\u00dcCHER.example": "ann@b\u00fccher.example",
 		"no address":              "no address",
-		"A@b@C.d":                 "A@b@c.d",
+		"A@B@C.d":                 "A@B@c.d",
 		"":                        "",
 	} {
 		if got := NormalAddress(typed); got != want || NormalAddress(got) != got {
