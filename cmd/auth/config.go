@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -13,10 +14,12 @@ import (
 
 // config is the command's environment.
 type config struct {
-	Listen string          `env:"LISTEN" envDefault:":5000" doc:"host:port of /login and /validate; keep it inside the cluster"`
+	Listen string          `env:"LISTEN" envDefault:":5000" doc:"host:port of /login, /validate and /logout; keep it inside the cluster"`
 	Secret settings.Secret `env:"JWT_SECRET,required,notEmpty" doc:"key of the tokens, at least 32 bytes, the same in every replica; several with commas between: the first signs, all verify"`
 	Dev    bool            `env:"DEV" doc:"true accepts the JWT_SECRET that manifests/ publishes; for minikube only"`
 	MySQL  database
+
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" doc:"networks of the gateways, as 10.244.0.0/16,fd00::/8: their X-Forwarded-For says where a login comes from; without it all come from the gateway"`
 	daemon.Settings
 }
 
