@@ -121,6 +121,44 @@ func TestAGoodLoginForgetsTheAccountsFailures(t *testing.T) {
 	})
 }
 
+// security.md B5 32.
+func TestWhoAGatewayNamesWaitsAndNobodyElseIsBelieved(t *testing.T) {
+	const gateway = "10.1.2.3:4567"
+	for name, tt := range map[string]struct {
+		trusted []netip.Prefix
+		from    string
+		want    int // for a client that another address is named for
+	}{
+		"a gateway that is trusted": {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, gateway, http.StatusUnauthorized},
+		"a gateway that is not":     {nil, gateway, http.StatusTooManyRequests},
+		"somebody else":             {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, "203.0.113.9:4567", http.StatusTooManyRequests},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMemory()
+			s, _ := quick(t, m)
+			h := New(Config{Users: m, Failures: m, Revocations: m, Key: s.cfg.Key, TrustedProxies: tt.trusted}).Routes()
+			try := func(client string) int {
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/login", nil)
+				r.RemoteAddr = tt.from
+				r.Header.Set("X-Forwarded-For", client)
+				r.SetBasicAuth(ann, "wrong")
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, r)
+				return w.Code
+			}
+			for range 5 {
+				try(attacker)
+			}
+			if got := try(attacker); got != http.StatusTooManyRequests {
+				t.Errorf("the sixth = %d, want 429", got)
+			}
+			if got := try(elsewhere); got != tt.want {
+				t.Errorf("for another client = %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestAfterAQuietHourAllIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := quick(t, newMemory())

@@ -155,20 +155,22 @@ func TestWhatIsEndedElsewhereIsEndedHere(t *testing.T) {
 	wantEnded(t, replica, one)
 	wantGood(t, replica, two, theirs)
 
+	m.users[ann] = user.User{Email: ann, Password: easy(password), Version: 2}
+	second := tokenOf(t, s, ann)
 	m.users[ann] = user.User{Email: ann, Password: easy(password), Version: 3}
 	m.revoked = append(m.revoked, user.Revocation{Who: user.Print(ann), Version: 3})
 	for _, s := range []service{s, replica} {
 		if err := s.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		wantEnded(t, s, one, two, theirs)
+		wantEnded(t, s, one, two, theirs, second)
 		wantGood(t, s, tokenOf(t, s, ann), tokenOf(t, s, bob))
 	}
 	m.revoked = append(m.revoked, user.Revocation{Who: user.Print(ann), Version: 2}) // comes late, and makes nothing good
 	if err := s.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	wantEnded(t, s, two)
+	wantEnded(t, s, second)
 }
 
 func TestAStoreThatIsAwayChangesNoToken(t *testing.T) {
