@@ -1,0 +1,301 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"mp3converter/internal/checker"
+	"mp3converter/internal/testmedia"
+	"mp3converter/internal/testsuite"
+)
+
+// The load: enough that a moment in which nobody serves is noticed, and little enough for two cores that run the cluster
+// too, and for FerretDB, which reads all jobs for every look at one.
+const (
+	people   = 3
+	pace     = 400 * time.Millisecond // between two requests of those who only ask
+	thinking = 3 * time.Second        // between two uploads
+)
+
+// load is users at work until they are told to stop.
+type load struct {
+	c      *cluster
+	t      *testing.T
+	videos []testsuite.Video
+	people []*person
+
+	stop    context.CancelFunc
+	running sync.WaitGroup
+
+	mu     sync.Mutex
+	phase  *phase
+	phases []*phase
+	served map[string]int // answered 200, by kind
+}
+
+// kinds of requests.
+var kinds = []string{"login", "upload", "job", "list", "download"}
+
+// person is a user whose token is renewed by every login.
+type person struct {
+	email string
+	mu    sync.Mutex
+	token string
+}
+
+// phase is a time in which one thing is disturbed, and how users fared in it.
+type phase struct {
+	name     string
+	began    time.Time
+	cut      bool // MongoDB is taken away: what is under way at that moment may end without an answer
+	requests map[string]int
+	later    int // answered 503 with Retry-After
+	cuts     int // ended without an answer, in a phase that may
+	failed   []string
+}
+
+// startLoad makes users and has them work.
+func (c *cluster) startLoad(t *testing.T) *load {
+	t.Helper()
+	l := &load{c: c, t: t, served: map[string]int{}}
+	for _, spec := range []testmedia.Spec{{Ext: "mp4"}, {Ext: "mkv", Seconds: 3}, {Ext: "webm", Seconds: 1}} {
+		l.videos = append(l.videos, testsuite.VideoOf(t, testmedia.Clip(t, spec), "clip."+spec.Ext))
+	}
+	for range people {
+		p := &person{email: testsuite.NewAddress()}
+		if _, err := tryWith(t.Context(), testsuite.Password+"\n", "exec", "-i", "deploy/auth", "--", "auth", "user", "add", p.email); err != nil {
+			t.Fatal(err)
+		}
+		l.people = append(l.people, p)
+	}
+	l.enter("before anything", false)
+	ctx, stop := context.WithCancel(t.Context())
+	l.stop = stop
+	for n, p := range l.people {
+		l.login(p)
+		if p.token == "" {
+			t.Fatalf("%s could not log in: %v", p.email, l.phase.failed)
+		}
+		l.running.Go(func() { l.uploads(ctx, n, p) })
+	}
+	asking := l.people[0]
+	l.running.Go(func() { l.again(ctx, func() { l.login(l.people[1]) }) })
+	l.running.Go(func() { l.again(ctx, func() { l.ask(asking, "list", "/jobs?limit=5") }) })
+	l.running.Go(func() {
+		l.again(ctx, func() {
+			r := testsuite.Request{Base: host, Path: "/download?fid=" + c.main.fid, Auth: "Bearer " + c.main.token}
+			l.try("download", r, string(c.main.mp3))
+		})
+	})
+	t.Cleanup(l.end)
+	return l
+}
+
+// end has the users stop and waits for them.
+func (l *load) end() {
+	l.stop()
+	l.running.Wait()
+}
+
+// enter begins a phase.
+func (l *load) enter(name string, cut bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.phase = &phase{name: name, began: time.Now(), cut: cut, requests: map[string]int{}}
+	l.phases = append(l.phases, l.phase)
+}
+
+// again does the same until ctx ends.
+func (l *load) again(ctx context.Context, do func()) {
+	for ctx.Err() == nil {
+		do()
+		rest(ctx, pace)
+	}
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// try sends a request and judges the answer. What is not 200 is returned as it is; a body other than want fails the test,
+// unless want is empty.
+func (l *load) try(kind string, r testsuite.Request, want string) testsuite.Answer {
+	l.mu.Lock()
+	in := l.phase
+	l.mu.Unlock()
+	from := time.Now()
+	a, err := r.TryBy(l.c.client)
+	took := time.Since(from)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	in.requests[kind]++
+	// The Ingress says 502 for a connection that the gateway closes without an answer.
+	unanswered := err != nil && a.Status != testsuite.Hung || a.Status == http.StatusBadGateway
+	switch {
+	case unanswered && (in.cut || l.phase.cut) && (kind == "upload" || kind == "download"):
+		in.cuts++
+		a.Status = 0
+	case err != nil:
+		in.failed = append(in.failed, fmt.Sprintf("%s: no answer after %v: %v", kind, took, err))
+	case a.Status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") != "":
+		in.later++
+	case a.Status != http.StatusOK:
+		in.failed = append(in.failed, fmt.Sprintf("%s = %d after %v, %.200q", kind, a.Status, took, a.Body))
+		if a.Status == http.StatusBadGateway {
+			a.Status = 0 // what the gateway has done is unknown
+		}
+	case want != "" && a.Body != want:
+		in.failed = append(in.failed, fmt.Sprintf("%s: %d bytes that are not those expected", kind, len(a.Body)))
+	default:
+		l.served[kind]++
+	}
+	return a
+}
+
+func (l *load) login(p *person) {
+	a := l.try("login", testsuite.Request{Base: host, Method: http.MethodPost, Path: "/login", Auth: testsuite.Basic(p.email, testsuite.Password)}, "")
+	if a.Status == http.StatusOK {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.token = a.Body
+	}
+}
+
+func (p *person) bearer() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return "Bearer " + p.token
+}
+
+func (l *load) ask(p *person, kind, path string) testsuite.Answer {
+	return l.try(kind, testsuite.Request{Base: host, Path: path, Auth: p.bearer()}, "")
+}
+
+// uploads has a person upload, watch the job, and download what becomes of it, again and again.
+func (l *load) uploads(ctx context.Context, n int, p *person) {
+	dice := rand.New(rand.NewPCG(uint64(l.c.began.UnixNano()), uint64(n)))
+	for i := 0; ctx.Err() == nil; i++ {
+		v := l.videos[dice.IntN(len(l.videos))]
+		v.Name = fmt.Sprintf("%d-%d-%s", n, i, v.Name)
+		if u := l.upload(ctx, p, v); u.Status == http.StatusOK {
+			l.follow(ctx, p, u.Job)
+		}
+		rest(ctx, thinking/2+time.Duration(dice.Int64N(int64(thinking))))
+	}
+}
+
+// upload uploads under a key until it is taken.
+func (l *load) upload(ctx context.Context, p *person, v testsuite.Video) (u checker.Upload) {
+	for ctx.Err() == nil {
+		body, header := v.Form(l.t)
+		var form bytes.Buffer
+		_, _ = form.ReadFrom(body) // from memory
+		header.Set("Idempotency-Key", v.Name)
+		a := l.try("upload", testsuite.Request{
+			Base: host, Method: http.MethodPost, Path: "/upload", Auth: p.bearer(), Header: header, Body: onlyReader{&form},
+		}, "success!")
+		u = v.Sent(p.email, v.Name)
+		u.Status, u.Job = max(a.Status, 0), strings.TrimPrefix(a.Header.Get("Location"), "/jobs/")
+		l.c.history.Told(u)
+		if u.Status == http.StatusOK {
+			return u
+		}
+		rest(ctx, time.Second)
+	}
+	return u
+}
+
+// onlyReader keeps net/http from sending the body once more by itself, as few clients can.
+type onlyReader struct{ *bytes.Buffer }
+
+// follow watches a job until it has ended, and downloads its MP3.
+func (l *load) follow(ctx context.Context, p *person, id string) {
+	for ctx.Err() == nil {
+		var j testsuite.JobView
+		if a := l.ask(p, "job", "/jobs/"+id); a.Status == http.StatusOK && json.Unmarshal([]byte(a.Body), &j) == nil {
+			switch j.State {
+			case "done":
+				l.ask(p, "download", "/download?fid="+testsuite.OrEmpty(j.MP3))
+				return
+			case "failed":
+				return // which the checker has a word about
+			}
+		}
+		rest(ctx, pace)
+	}
+}
+
+// more waits until requests of each kind have been answered with 200 again: what was disturbed works.
+func (l *load) more(t *testing.T) {
+	t.Helper()
+	const few = 2
+	count := func() map[string]int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return maps.Clone(l.served)
+	}
+	before := count()
+	testsuite.Eventually(t, "the users go on", func() bool {
+		now := count()
+		for _, kind := range kinds {
+			if now[kind] < before[kind]+few {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// fails fails the test if a request of the phase has.
+func (l *load) fails(t *testing.T) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, failure := range l.phase.failed {
+		t.Error(failure)
+	}
+}
+
+// table is how users fared, phase by phase.
+func (l *load) table() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	sum := phase{name: "in all", requests: map[string]int{}}
+	row := func(p *phase, seconds float64) {
+		fmt.Fprintf(table, "%s\t%.0f s\t", p.name, seconds)
+		for _, kind := range kinds {
+			fmt.Fprintf(table, "%d\t", p.requests[kind])
+		}
+		fmt.Fprintf(table, "%d\t%d\t%d\n", p.later, p.cuts, len(p.failed))
+	}
+	fmt.Fprintf(table, "\t\t%s\t503\tcut\tfailed\n", strings.Join(kinds, "\t"))
+	for i, p := range l.phases {
+		until := time.Now()
+		if i+1 < len(l.phases) {
+			until = l.phases[i+1].began
+		}
+		row(p, until.Sub(p.began).Seconds())
+		for kind, n := range p.requests {
+			sum.requests[kind] += n
+		}
+		sum.later, sum.cuts, sum.failed = sum.later+p.later, sum.cuts+p.cuts, append(sum.failed, p.failed...)
+	}
+	row(&sum, time.Since(l.phases[0].began).Seconds())
+	_ = table.Flush() // a strings.Builder takes everything
+	return text.String()
+}
