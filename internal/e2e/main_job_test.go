@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,5 +101,5 @@ func jobOf(t *testing.T, header []byte) string {
 	if found == nil {
 		t.Fatalf("no Location of a job in %q", header)
 	}
-	return fmt.Sprintf("%s", found[1])
+	return string(found[1])
 }
