@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/mysql"
 	"mp3converter/internal/settings"
@@ -11,12 +13,19 @@ import (
 type config struct {
 	Listen string          `env:"LISTEN" envDefault:":5000" doc:"host:port of /login and /validate; keep it inside the cluster"`
 	Secret settings.Secret `env:"JWT_SECRET,required,notEmpty" doc:"key of the tokens, at least 32 bytes, the same in every replica"`
+	Dev    bool            `env:"DEV" doc:"true accepts the JWT_SECRET that manifests/ publishes; for minikube only"`
 	MySQL  database
 	daemon.Settings
 }
 
+// published is the JWT_SECRET of manifests/auth.yaml: whoever has read it can be anybody.
+const published = "published-in-the-manifests-for-minikube-only"
+
 // Validate reports what the variables cannot be.
 func (c config) Validate() error {
+	if c.Secret == published && !c.Dev {
+		return errors.New("JWT_SECRET: this one is published; take another, for example from: openssl rand -hex 32 (or say DEV=true on minikube)")
+	}
 	_, err := token.NewKey(string(c.Secret))
 	return err
 }

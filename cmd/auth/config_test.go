@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"mp3converter/internal/daemon"
@@ -10,4 +11,17 @@ import (
 
 func TestReadmeListsTheSettings(t *testing.T) {
 	readme.Check(t, "auth", settings.Describe[config](), settings.Describe[daemon.Settings]())
+}
+
+func TestThePublishedSecretIsForMinikubeOnly(t *testing.T) {
+	env := []string{"MYSQL_HOST=mysql", "MYSQL_PASSWORD=p", "JWT_SECRET=" + published}
+	if _, err := settings.Load[config](env); err == nil || !strings.Contains(err.Error(), "JWT_SECRET") || !strings.Contains(err.Error(), "DEV") {
+		t.Errorf("without DEV: %v, want an error that names JWT_SECRET and DEV", err)
+	}
+	if _, err := settings.Load[config](append(env, "DEV=true")); err != nil {
+		t.Errorf("with DEV=true: %v", err)
+	}
+	if _, err := settings.Load[config](append(env[:2:2], "JWT_SECRET="+strings.Repeat("s", 32))); err != nil {
+		t.Errorf("with a secret of one's own: %v", err)
+	}
 }

@@ -78,6 +78,8 @@ func (s *Service) Handle(ctx context.Context, m job.Message) error {
 		return err
 	}
 	a, err := s.claim(ctx, m)
+	last, cancel := persist.Outlive(ctx)
+	defer cancel()
 	switch {
 	case persist.StepAside(err):
 		s.cfg.Log.DebugContext(ctx, "conversion: nothing to do", "job", m.Video, "why", err)
@@ -85,16 +87,16 @@ func (s *Service) Handle(ctx context.Context, m job.Message) error {
 	case err != nil:
 		return fmt.Errorf("claim job %s: %w", m.Video, err)
 	case a.job.State == job.Failed: // the last attempt it had is the one that nobody came back from
-		a.end(ctx, failed, a.job, nil)
+		a.end(last, failed, a.job, nil)
 		return nil
 	}
 	s.metrics.running.Inc()
 	defer s.metrics.running.Dec()
 	made, err := a.run(ctx)
 	if err != nil {
-		return a.giveBack(ctx, err)
+		return a.giveBack(last, err, context.Cause(ctx))
 	}
-	return a.commit(ctx, made)
+	return a.commit(last, made)
 }
 
 // claim takes the job for a new attempt.

@@ -39,7 +39,7 @@ const maxDelay = 2 * time.Minute
 
 // commit makes the MP3 the job's, unless the job is no longer ours.
 func (a *attempt) commit(ctx context.Context, m made) error {
-	j, err := a.note(ctx, func(j *job.Job) error {
+	j, err := persist.Update(ctx, a.cfg.Ledger, a.job.ID, func(j *job.Job) error {
 		return j.Commit(time.Now(), a.cfg.Rules, a.job.Attempt, m.mp3, m.duration)
 	})
 	if err == nil {
@@ -59,15 +59,15 @@ func (a *attempt) commit(ctx context.Context, m made) error {
 	return nil
 }
 
-// giveBack notes in the job why the attempt ended without an MP3.
-func (a *attempt) giveBack(ctx context.Context, cause error) error {
+// giveBack notes in the job why the attempt ended without an MP3. If we are told to stop, told says so.
+func (a *attempt) giveBack(ctx context.Context, cause, told error) error {
 	a.discard(ctx)
 	if errors.Is(cause, job.ErrLost) {
 		a.end(ctx, lost, a.job, cause)
 		return nil
 	}
-	result, change := a.verdict(ctx, cause)
-	j, err := a.note(ctx, change)
+	result, change := a.verdict(cause, told)
+	j, err := persist.Update(ctx, a.cfg.Ledger, a.job.ID, change)
 	switch {
 	case persist.MovedOn(err):
 		a.end(ctx, lost, j, cause)
@@ -79,17 +79,18 @@ func (a *attempt) giveBack(ctx context.Context, cause error) error {
 	}
 	a.end(ctx, result, j, cause)
 	if result == stopped {
-		return fmt.Errorf("convert job %s: %w", a.job.ID, context.Cause(ctx)) // the queue gives it to somebody else at once
+		return fmt.Errorf("convert job %s: %w", a.job.ID, told) // the queue gives it to somebody else at once
 	}
 	return nil
 }
 
-// verdict is the change to the job that an error asks for. The end of ctx comes first: what else went wrong may come of it.
-func (a *attempt) verdict(ctx context.Context, cause error) (result string, change func(*job.Job) error) {
+// verdict is the change to the job that an error asks for. That we are told to stop comes first: what else went wrong may
+// come of it.
+func (a *attempt) verdict(cause, told error) (result string, change func(*job.Job) error) {
 	rules, n := a.cfg.Rules, a.job.Attempt
 	var failure *job.Failure
 	switch {
-	case ctx.Err() != nil:
+	case told != nil:
 		return stopped, func(j *job.Job) error { return j.Release(time.Now(), rules, n, 0, saysStopped) }
 	case errors.As(cause, &failure):
 		return failed, func(j *job.Job) error { return j.Fail(time.Now(), rules, n, failure.Reason, failure.Detail) }
@@ -148,8 +149,6 @@ func (a *attempt) end(ctx context.Context, result string, j job.Job, cause error
 
 // ring rings for the mail. If it cannot, the sweeper will.
 func (a *attempt) ring(ctx context.Context, j job.Job) {
-	ctx, cancel := persist.Outlive(ctx)
-	defer cancel()
 	if err := a.cfg.Ring(ctx, j); err != nil {
 		a.cfg.Log.WarnContext(ctx, "conversion: not rung, the sweeper will", "job", j.ID, "err", err)
 	}
@@ -160,7 +159,7 @@ func (a *attempt) discard(ctx context.Context) {
 	if !a.touched {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), persist.LastWords)
+	ctx, cancel := context.WithTimeout(ctx, persist.LastWords/5)
 	defer cancel()
 	if err := a.cfg.MP3s.Delete(ctx, a.mp3); err != nil {
 		a.cfg.Log.DebugContext(ctx, "conversion: mp3 left to the sweeper", "job", a.job.ID, "mp3", a.mp3, "err", err)

@@ -253,6 +253,31 @@ func TestReadyzNamesWhatIsMissing(t *testing.T) {
 	}
 }
 
+func TestReadyzWithoutAnExcludedCheck(t *testing.T) {
+	p := &Process{Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics("test")}
+	store := errors.New("connection refused")
+	p.Needs("mongodb", func(context.Context) error { return store })
+	p.Needs("indexes", func(context.Context) error { return nil })
+	for query, want := range map[string]struct {
+		code int
+		says string
+	}{
+		"":                                 {503, "not ready:\nmongodb: connection refused"},
+		"?exclude=indexes":                 {503, "not ready:\nmongodb: connection refused"},
+		"?exclude=mongodb":                 {200, "ready, coping without:\nmongodb: connection refused"},
+		"?exclude=mongodb&exclude=indexes": {200, "ready, coping without:\nmongodb: connection refused"},
+		"?exclude=mongodb&exclude=mongo":   {400, "exclude: no check is called mongo"},
+	} {
+		if code, body := get(t, p.OpsHandler(), "/readyz"+query); code != want.code || body != want.says {
+			t.Errorf("/readyz%s = %d %q, want %d %q", query, code, body, want.code, want.says)
+		}
+	}
+	p.ready.stopping.Store(true)
+	if code, _ := get(t, p.OpsHandler(), "/readyz?exclude=mongodb"); code != 503 {
+		t.Errorf("/readyz?exclude=mongodb while stopping = %d, want 503", code)
+	}
+}
+
 func TestReadinessChecksAreCached(t *testing.T) {
 	p := &Process{Metrics: NewMetrics("test")}
 	asked := 0

@@ -39,21 +39,48 @@ type check struct {
 	ok    func(ctx context.Context) error
 }
 
-// health names what is away, each with its reason.
-type health struct {
-	lacks  []string // nothing works without
-	misses []string // the service copes without, for a while
+// health is what is away.
+type health []away
+
+type away struct {
+	check
+	err error
 }
 
-func (h health) String() string {
-	switch {
-	case len(h.lacks) > 0:
-		return "not ready:\n" + strings.Join(slices.Concat(h.lacks, h.misses), "\n")
-	case len(h.misses) > 0:
-		return "ready, coping without:\n" + strings.Join(h.misses, "\n")
-	default:
-		return "ready"
+// without returns the health as of somebody to whom these checks do not matter: what they find is told and no reason.
+func (h health) without(names []string) health {
+	h = slices.Clone(h)
+	for i := range h {
+		h[i].vital = h[i].vital && !slices.Contains(names, h[i].name)
 	}
+	return h
+}
+
+func (h health) ready() bool { return !slices.ContainsFunc(h, func(a away) bool { return a.vital }) }
+
+func (h health) String() string {
+	text := "ready, coping without:"
+	switch {
+	case len(h) == 0:
+		return "ready"
+	case !h.ready():
+		text = "not ready:"
+	}
+	return text + "\n" + strings.Join(h.missing(), "\n")
+}
+
+// missing names what is away, each with its reason: first what nothing works without.
+func (h health) missing() []string {
+	var lacks, misses []string
+	for _, a := range h {
+		line := fmt.Sprintf("%s: %v", a.name, a.err)
+		if a.vital {
+			lacks = append(lacks, line)
+		} else {
+			misses = append(misses, line)
+		}
+	}
+	return append(lacks, misses...)
 }
 
 // Needs adds a dependency without which the service is not ready.
@@ -72,6 +99,19 @@ func (r *readiness) add(c check) {
 	r.checks = append(r.checks, c)
 }
 
+// unknown returns those of the names that no check has: a typing mistake in a probe.
+func (r *readiness) unknown(names []string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var unknown []string
+	for _, name := range names {
+		if !slices.ContainsFunc(r.checks, func(c check) bool { return c.name == name }) {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
+}
+
 // look runs the checks, unless their results are fresh.
 func (r *readiness) look(ctx context.Context) health {
 	r.mu.Lock()
@@ -87,15 +127,10 @@ func (r *readiness) look(ctx context.Context) health {
 		running.Go(func() { errs[i] = c.ok(ctx) })
 	}
 	running.Wait()
-	r.health = health{}
+	r.health = nil
 	for i, c := range r.checks {
-		away := fmt.Sprintf("%s: %v", c.name, errs[i])
-		switch {
-		case errs[i] == nil:
-		case c.vital:
-			r.health.lacks = append(r.health.lacks, away)
-		default:
-			r.health.misses = append(r.health.misses, away)
+		if errs[i] != nil {
+			r.health = append(r.health, away{c, errs[i]})
 		}
 	}
 	r.at = time.Now()
@@ -124,16 +159,23 @@ func (p *Process) serveOps() (stop func(), err error) {
 }
 
 // OpsHandler answers /livez (no dependencies: a restart would not bring one back), /readyz and /metrics. It logs nothing.
+// As at kube-apiserver, /readyz?exclude=mongodb is ready without MongoDB: for whoever would rather have the service's own
+// 503 and Retry-After than no service.
 func (p *Process) OpsHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { web.Text(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		excluded := r.URL.Query()["exclude"]
+		if unknown := p.ready.unknown(excluded); unknown != nil {
+			web.Text(w, http.StatusBadRequest, fmt.Sprintf("exclude: no check is called %s", strings.Join(unknown, ", ")))
+			return
+		}
 		if p.ready.stopping.Load() {
 			web.Text(w, http.StatusServiceUnavailable, "stopping")
 			return
 		}
-		health, code := p.ready.look(r.Context()), http.StatusOK
-		if len(health.lacks) > 0 {
+		health, code := p.ready.look(r.Context()).without(excluded), http.StatusOK
+		if !health.ready() {
 			code = http.StatusServiceUnavailable
 		}
 		web.Text(w, code, health.String())

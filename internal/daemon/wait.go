@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"math/rand/v2"
-	"slices"
 	"time"
 )
 
@@ -45,10 +44,10 @@ func (p *Process) watch(ctx context.Context) error {
 
 func (p *Process) say(ctx context.Context, h health) {
 	switch {
-	case len(h.lacks) > 0:
-		p.Log.WarnContext(ctx, "not ready", "missing", slices.Concat(h.lacks, h.misses))
-	case len(h.misses) > 0:
-		p.Log.WarnContext(ctx, "ready, coping without", "missing", h.misses)
+	case !h.ready():
+		p.Log.WarnContext(ctx, "not ready", "missing", h.missing())
+	case len(h) > 0:
+		p.Log.WarnContext(ctx, "ready, coping without", "missing", h.missing())
 	default:
 		p.Log.InfoContext(ctx, "ready")
 	}

@@ -18,8 +18,8 @@ type tide struct {
 	left     int // bytes not yet read
 	ahead    int // bytes read, for which no insert was answered
 	furthest int
-	highs    int    // how often ahead was full
-	live     uint64 // most bytes alive in the heap
+	highs    int   // how often ahead was full
+	live     int64 // bytes alive in the heap when it was last looked: what leaks is there, what other tests left is not
 }
 
 const full = (inFlight + 1) * batchChunks * ChunkSize
@@ -36,7 +36,7 @@ func (t *tide) Read(p []byte) (int, error) {
 	t.furthest = max(t.furthest, t.ahead)
 	if t.ahead == full {
 		if t.highs++; t.highs%8 == 1 {
-			t.live = max(t.live, live())
+			t.live = live()
 		}
 	}
 	return n, nil
@@ -51,12 +51,13 @@ func (t *tide) swallow() {
 	t.ahead -= batchChunks * ChunkSize
 }
 
-// live returns how many bytes are in use in the heap.
-func live() uint64 {
+// live returns how many bytes are in use in the heap. What lies in a sync.Pool survives one collection.
+func live() int64 {
+	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
+	return int64(m.HeapAlloc)
 }
 
 func TestPutHoldsLittleOfALargeFile(t *testing.T) {
@@ -75,7 +76,8 @@ func TestPutHoldsLittleOfALargeFile(t *testing.T) {
 	if video.furthest != full {
 		t.Errorf("Put read %d bytes ahead of the server, want %d", video.furthest, full)
 	}
-	if held := video.live - before; held > limit {
+	// What other tests left may have gone meanwhile, so there are two baselines.
+	if held := video.live - min(before, live()); held > limit {
 		t.Errorf("Put held %d bytes, want at most %d", held, limit)
 	}
 }

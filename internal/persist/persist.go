@@ -18,8 +18,9 @@ const (
 	// patience ends what nobody will mend. The lease has run out long before, and the job is done once more.
 	patience = 24 * time.Hour
 
-	// LastWords is how long a process that is told to stop goes on trying. After that a lease runs out.
-	LastWords = 5 * time.Second
+	// LastWords is how long a process that is told to stop goes on trying: as long as a store may stall, and less than the
+	// 15 seconds that it has before a SIGKILL. After that a lease runs out.
+	LastWords = 10 * time.Second
 )
 
 // Ledger is where the change is made.

@@ -67,7 +67,8 @@ func Open(p *daemon.Process, s Settings) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Needs("mongodb", b.ready)
+	p.Needs("mongodb", b.client.Ping)
+	p.Needs("indexes", b.indexed)
 	return b, nil
 }
 
@@ -96,12 +97,9 @@ func (b *Backend) Prepare(ctx context.Context, p *daemon.Process) error {
 	return err
 }
 
-func (b *Backend) ready(ctx context.Context) error {
-	if err := b.client.Ping(ctx); err != nil {
-		return err
-	}
+func (b *Backend) indexed(context.Context) error {
 	if !b.prepared.Load() {
-		return errors.New("its indexes are not there yet")
+		return errors.New("MongoDB has not been there to make its indexes yet")
 	}
 	return nil
 }
@@ -122,7 +120,7 @@ func (b *Backend) Consume(p *daemon.Process, from job.Bell, workers int, handle 
 // Close ends the connections, after everything that uses them has ended.
 func (b *Backend) Close() {
 	b.Broker.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	_ = b.client.Close(ctx) // nothing is written any more
 }
