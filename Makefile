@@ -10,10 +10,12 @@ MINUTES  ?= 10
 INGRESS  ?=
 REUSE    ?=
 FUZZTIME ?= 30s
+TAG      ?= 1.0.0
+SERVICES := auth gateway converter notification
 export TOOLS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test quick lint crash faults soak bench fuzz tools clean
+.PHONY: help demo run build test quick lint crash faults soak bench fuzz images ffmpeg sbom tools clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -63,6 +65,18 @@ fuzz: ## fuzz each target for FUZZTIME (30s)
 	@go list -f '{{.Dir}}' ./... | xargs grep -ls '^func Fuzz' --include='*_test.go' -r | sort -u | while read -r file; do \
 	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
 	    echo "$$target in $$file"; go test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) "$$(dirname $$file)" || exit 1; done; done
+
+images: ## build the four images with any Docker, and print their sizes: make images [TAG=1.0.0]
+	@for service in $(SERVICES); do \
+	  docker build -t mp3converter/$$service:$(TAG) -f Dockerfile.$$service --build-arg VERSION=$(TAG)+$(VERSION) \
+	    --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) . || exit 1; done
+	@for service in $(SERVICES); do \
+	  docker image inspect -f '{{index .RepoTags 0}} {{.Size}}' mp3converter/$$service:$(TAG); done | awk '{ printf "%-36s %5.1f MB\n", $$1, $$2 / 1e6 }'
+
+ffmpeg: bin/ffmpeg ## build the converter image's ffmpeg for this Debian machine: the commands in bin/ prefer it
+
+bin/ffmpeg: deploy/ffmpeg/build
+	@deploy/ffmpeg/build $@
 
 tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint ## build the tests' tools into .tools/
 
