@@ -26,7 +26,8 @@ type cluster struct {
 	letters letters
 	before  seen // what was there when the test began: somebody else's
 
-	main struct { // of the main job
+	people []*person // who have worked under load
+	main   struct {  // of the main job
 		token, fid string
 		mp3        []byte
 	}
@@ -93,33 +94,51 @@ func (c *cluster) find(t *testing.T) {
 // patience is how long an installation may take to be ready, images and first starts of databases included.
 const patience = 10 * time.Minute
 
-// allReady waits until everything runs and says, of each workload, when it was ready.
+// allReady waits until everything runs and nothing is ending, and says when what was not ready became it.
 func (c *cluster) allReady(t *testing.T) {
 	t.Helper()
 	from, deadline := time.Now(), time.Now().Add(patience)
-	told := map[string]bool{}
+	waiting := map[string]bool{}
 	for {
-		all := workloads(t)
-		var missing []string
-		for _, w := range all {
-			name := w.String()
-			switch ready := w.ready(); {
-			case !ready:
-				missing = append(missing, fmt.Sprintf("%s %d/%d", name, w.Status.ReadyReplicas, w.Spec.Replicas))
-				told[name] = false
-			case !told[name]:
-				told[name] = true
-				c.say(t, "%s is ready after %.1fs", name, time.Since(from).Seconds())
+		missing := unready(t)
+		for name := range waiting {
+			if _, still := missing[name]; !still {
+				delete(waiting, name)
+				c.say(t, "%s after %.1fs", name, time.Since(from).Seconds())
 			}
 		}
-		if len(all) > 0 && len(missing) == 0 {
+		if len(missing) == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("not ready after %v: %s", patience, strings.Join(missing, ", "))
+			t.Fatalf("not after %v: %v", patience, missing)
+		}
+		for name := range missing {
+			waiting[name] = true
 		}
 		time.Sleep(300 * time.Millisecond)
 	}
+}
+
+// unready is what is waited for, and how far it is.
+func unready(t *testing.T) map[string]string {
+	t.Helper()
+	missing := map[string]string{}
+	all := workloads(t)
+	if len(all) == 0 {
+		missing["there are workloads"] = "none"
+	}
+	for _, w := range all {
+		if !w.ready() {
+			missing[w.String()+" is ready"] = fmt.Sprintf("%d of %d", w.Status.ReadyReplicas, w.Spec.Replicas)
+		}
+	}
+	for _, p := range pods(t) {
+		if p.Metadata.Deleted != nil {
+			missing[p.Metadata.Name+" is gone"] = "ending"
+		}
+	}
+	return missing
 }
 
 // steady fails the test if any container was ever restarted.

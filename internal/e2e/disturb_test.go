@@ -42,6 +42,7 @@ func (l *load) disturb(t *testing.T, name, app string, do func(t *testing.T)) {
 	t.Helper()
 	t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 		l.enter(name, app == "mongodb")
+		l.c.say(t, "%s", name)
 		do(t)
 		l.c.allReady(t)
 		l.more(t)

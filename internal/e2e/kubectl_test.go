@@ -52,7 +52,8 @@ func get[T any](t testing.TB, args ...string) (v T) {
 type meta struct {
 	Name       string
 	Generation int64
-	Created    time.Time `json:"creationTimestamp"`
+	Labels     map[string]string
+	Deleted    *time.Time `json:"deletionTimestamp"`
 }
 
 // workload is a Deployment or a StatefulSet, in the part that matters.
@@ -76,15 +77,11 @@ func (w workload) ready() bool {
 
 // pod is one, in the part that matters.
 type pod struct {
-	Metadata struct {
-		meta
-		Labels map[string]string
-	}
-	Spec   struct{ NodeName string }
-	Status struct {
+	Metadata meta
+	Spec     struct{ NodeName string }
+	Status   struct {
 		ContainerStatuses []struct {
 			Name         string
-			Ready        bool
 			RestartCount int
 		}
 	}

@@ -1,10 +1,10 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -25,14 +25,21 @@ const (
 	people   = 3
 	pace     = 400 * time.Millisecond // between two requests of those who only ask
 	thinking = 3 * time.Second        // between two uploads
+	trickle  = 6 * time.Second        // how long the slow ones among them take, so that a gateway that stops has one under way
 )
+
+// long is a video that takes seconds to convert, so that a converter that stops has one under way. It has few bytes.
+var long = testmedia.Spec{Ext: "webm", Seconds: 480, Size: "16x16", Flags: []string{"-b:a", "8k", "-r", "1"}}
+
+// seldom is one in how many uploads is a long one: its MP3 has more bytes than all others together.
+const seldom = 8
 
 // load is users at work until they are told to stop.
 type load struct {
 	c      *cluster
 	t      *testing.T
 	videos []testsuite.Video
-	people []*person
+	long   testsuite.Video
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -71,25 +78,26 @@ func (c *cluster) startLoad(t *testing.T) *load {
 	for _, spec := range []testmedia.Spec{{Ext: "mp4"}, {Ext: "mkv", Seconds: 3}, {Ext: "webm", Seconds: 1}} {
 		l.videos = append(l.videos, testsuite.VideoOf(t, testmedia.Clip(t, spec), "clip."+spec.Ext))
 	}
+	l.long = testsuite.VideoOf(t, testmedia.Clip(t, long), "long.webm")
 	for range people {
 		p := &person{email: testsuite.NewAddress()}
 		if _, err := tryWith(t.Context(), testsuite.Password+"\n", "exec", "-i", "deploy/auth", "--", "auth", "user", "add", p.email); err != nil {
 			t.Fatal(err)
 		}
-		l.people = append(l.people, p)
+		c.people = append(c.people, p)
 	}
 	l.enter("before anything", false)
 	ctx, stop := context.WithCancel(t.Context())
 	l.stop = stop
-	for n, p := range l.people {
+	for n, p := range c.people {
 		l.login(p)
 		if p.token == "" {
 			t.Fatalf("%s could not log in: %v", p.email, l.phase.failed)
 		}
 		l.running.Go(func() { l.uploads(ctx, n, p) })
 	}
-	asking := l.people[0]
-	l.running.Go(func() { l.again(ctx, func() { l.login(l.people[1]) }) })
+	asking := c.people[0]
+	l.running.Go(func() { l.again(ctx, func() { l.login(c.people[1]) }) })
 	l.running.Go(func() { l.again(ctx, func() { l.ask(asking, "list", "/jobs?limit=5") }) })
 	l.running.Go(func() {
 		l.again(ctx, func() {
@@ -188,24 +196,28 @@ func (l *load) ask(p *person, kind, path string) testsuite.Answer {
 func (l *load) uploads(ctx context.Context, n int, p *person) {
 	dice := rand.New(rand.NewPCG(uint64(l.c.began.UnixNano()), uint64(n)))
 	for i := 0; ctx.Err() == nil; i++ {
-		v := l.videos[dice.IntN(len(l.videos))]
+		v, lasts := l.videos[dice.IntN(len(l.videos))], time.Duration(0)
+		if i%seldom == n {
+			v = l.long
+		}
+		if n == people-1 {
+			lasts = trickle
+		}
 		v.Name = fmt.Sprintf("%d-%d-%s", n, i, v.Name)
-		if u := l.upload(ctx, p, v); u.Status == http.StatusOK {
+		if u := l.upload(ctx, p, v, lasts); u.Status == http.StatusOK {
 			l.follow(ctx, p, u.Job)
 		}
 		rest(ctx, thinking/2+time.Duration(dice.Int64N(int64(thinking))))
 	}
 }
 
-// upload uploads under a key until it is taken.
-func (l *load) upload(ctx context.Context, p *person, v testsuite.Video) (u checker.Upload) {
+// upload uploads under a key until it is taken. Each try lasts as long as is said.
+func (l *load) upload(ctx context.Context, p *person, v testsuite.Video, lasts time.Duration) (u checker.Upload) {
 	for ctx.Err() == nil {
 		body, header := v.Form(l.t)
-		var form bytes.Buffer
-		_, _ = form.ReadFrom(body) // from memory
 		header.Set("Idempotency-Key", v.Name)
 		a := l.try("upload", testsuite.Request{
-			Base: host, Method: http.MethodPost, Path: "/upload", Auth: p.bearer(), Header: header, Body: onlyReader{&form},
+			Base: host, Method: http.MethodPost, Path: "/upload", Auth: p.bearer(), Header: header, Body: slow{body, len(v.Data), lasts},
 		}, "success!")
 		u = v.Sent(p.email, v.Name)
 		u.Status, u.Job = max(a.Status, 0), strings.TrimPrefix(a.Header.Get("Location"), "/jobs/")
@@ -218,8 +230,18 @@ func (l *load) upload(ctx context.Context, p *person, v testsuite.Video) (u chec
 	return u
 }
 
-// onlyReader keeps net/http from sending the body once more by itself, as few clients can.
-type onlyReader struct{ *bytes.Buffer }
+// slow sends so many bytes in about so much time, and whoever sends it cannot begin anew by itself, as few clients can.
+type slow struct {
+	from  io.Reader
+	bytes int
+	lasts time.Duration
+}
+
+func (s slow) Read(p []byte) (int, error) {
+	const pieces = 16
+	time.Sleep(s.lasts / pieces)
+	return s.from.Read(p[:min(len(p), s.bytes/pieces+1)])
+}
 
 // follow watches a job until it has ended, and downloads its MP3.
 func (l *load) follow(ctx context.Context, p *person, id string) {

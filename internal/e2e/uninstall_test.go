@@ -39,6 +39,12 @@ func uninstall(t *testing.T, c *cluster) {
 	if a.Status != http.StatusOK || a.Body != string(c.main.mp3) {
 		t.Errorf("the MP3 of before is answered %d, and %d bytes of %d", a.Status, len(a.Body), len(c.main.mp3))
 	}
+	for _, p := range c.people { // whom init.sql does not make
+		r := testsuite.Request{Base: host, Method: http.MethodPost, Path: "/login", Auth: testsuite.Basic(p.email, testsuite.Password)}
+		if a := c.send(t, r); a.Status != http.StatusOK {
+			t.Errorf("the login of %s is answered %d %q", p.email, a.Status, a.Body)
+		}
+	}
 	after := c.settles(t)
 	if len(after.Jobs) != len(held.Jobs) {
 		t.Errorf("%d jobs, before there were %d", len(after.Jobs), len(held.Jobs))
