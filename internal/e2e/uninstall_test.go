@@ -60,10 +60,13 @@ func remaining(t *testing.T, kinds []string) []string {
 	return strings.Fields(kubectl(t, "get", strings.Join(kinds, ","), "-o", "name", "--ignore-not-found"))
 }
 
-// foreign leaves out what uninstalling is to leave, and what Kubernetes itself puts into each namespace.
+// foreign leaves out what uninstalling is to leave, the passwords of make secrets to the volumes among it, and what Kubernetes
+// itself puts into each namespace.
 func foreign(objects []string) []string {
 	return slices.DeleteFunc(slices.Clone(objects), func(name string) bool {
-		return strings.HasPrefix(name, "persistentvolumeclaim/") || name == "configmap/kube-root-ca.crt" || name == "serviceaccount/default"
+		kind, _, _ := strings.Cut(name, "/")
+		return kind == "persistentvolumeclaim" || kind == "secret" && strings.HasSuffix(name, "-random") ||
+			name == "configmap/kube-root-ca.crt" || name == "serviceaccount/default"
 	})
 }
 
