@@ -15,10 +15,14 @@ SERVICES := auth gateway converter notification
 export TOOLS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test quick lint crash faults soak bench fuzz images ffmpeg sbom tools clean
+.PHONY: help demo run build test quick lint manifests-check crash faults soak bench fuzz images ffmpeg sbom secrets tools clean
 
 help: ## list the targets
+<<<<<<< HEAD
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+=======
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
+>>>>>>> main
 
 demo: bin/mp3converter ## run the main job once, on embedded stores, and show it: make demo [FILE=video]
 	@.ci/deps demo
@@ -43,6 +47,10 @@ lint: tools ## gofmt, go vet and golangci-lint
 	@unformatted=$$(gofmt -l cmd internal); [[ -z $$unformatted ]] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	go vet ./...
 	$(TOOLS)/golangci-lint run ./...
+
+manifests-check: ## check manifests/ and the overlays of deploy/, without a cluster; make test does too
+	go test ./internal/manifests
+	go test $(SERVICES:%=./cmd/%) -run TestManifests
 
 crash: deps tools ## kill, fail and stall every service at every crash point: all runs, then the checker's word
 	go test -race -v -timeout 60m ./internal/faults -run 'TestCrashPoints' -full
@@ -78,7 +86,7 @@ ffmpeg: bin/ffmpeg ## build the converter image's ffmpeg for this Debian machine
 bin/ffmpeg: deploy/ffmpeg/build
 	@deploy/ffmpeg/build $@
 
-tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint ## build the tests' tools into .tools/
+tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint $(TOOLS)/promtool ## build the tests' tools into .tools/
 
 .PHONY: deps
 deps:
@@ -92,6 +100,12 @@ $(TOOLS)/toxiproxy: internal/tools/toxiproxy/go.sum
 
 $(TOOLS)/golangci-lint: internal/tools/lint/go.sum
 	cd internal/tools/lint && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(TOOLS)/promtool: internal/tools/promtool/go.sum
+	cd internal/tools/promtool && go build -tags remove_all_sd -o $@ github.com/prometheus/prometheus/cmd/promtool
+
+secrets: ## put random passwords and keys into the cluster, in place of the published ones: make secrets [ROTATE=1]
+	@deploy/secrets/run $(if $(ROTATE),--rotate)
 
 clean: ## remove what was built, and the data of make run
 	rm -rf bin .tools .data
