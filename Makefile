@@ -18,11 +18,7 @@ export TOOLS
 .PHONY: help demo run build test quick lint manifests-check crash faults soak bench fuzz images ffmpeg sbom secrets tools clean
 
 help: ## list the targets
-<<<<<<< HEAD
-	@awk -F':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
-=======
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
->>>>>>> main
 
 demo: bin/mp3converter ## run the main job once, on embedded stores, and show it: make demo [FILE=video]
 	@.ci/deps demo
