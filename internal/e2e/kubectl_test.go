@@ -104,7 +104,7 @@ var forwarding = regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+) ->`)
 // forward returns a way to a port of the workload's pod, open until the test ends.
 func forward(t testing.TB, target, port string) (addr string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "kubectl", "-n", namespace, "port-forward", target, ":"+port)
+	cmd := exec.Command("kubectl", "-n", namespace, "port-forward", target, ":"+port) // outlives t.Context: clients say goodbye
 	out := &said{}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
