@@ -21,7 +21,11 @@ import (
 // and what they were called with is in a folder.
 var stubs = map[string]func(world, []string) int{
 	"kubectl": kubectl, "minikube": minikube, "docker": docker, "make": makes, "uname": uname,
-	"mongosh": func(w world, _ []string) int { w.set(os.Getenv("new")+" "+os.Getenv("before"), "mongosh"); return 0 },
+	"mongosh": func(w world, _ []string) int {
+		w.set(os.Getenv("new")+" "+os.Getenv("before"), "mongosh")
+		fmt.Println("password changed")
+		return 0
+	},
 }
 
 // world is what the stubs find. A file in it is a fact.
