@@ -18,6 +18,7 @@ func TestE2E(t *testing.T) {
 	if !*wanted {
 		t.Skip("needs a cluster: make e2e")
 	}
+	refuse(t)
 	c := newCluster()
 	for _, part := range []struct {
 		name string

@@ -9,12 +9,17 @@ import (
 	"mp3converter/internal/testsuite"
 )
 
-// install applies the manifests and waits; nobody else does anything.
-func install(t *testing.T, c *cluster) {
+// refuse ends the test where somebody's installation is.
+func refuse(t *testing.T) {
+	t.Helper()
 	if there := len(pods(t)); there > 0 && !*reuse {
 		t.Fatalf("namespace %s has %d pods already: this test deletes pods and uninstalls. Say REUSE=1 if that is what you want, or first\n"+
 			"  kubectl delete namespace %s", namespace, there, namespace)
 	}
+}
+
+// install applies the manifests and waits; nobody else does anything.
+func install(t *testing.T, c *cluster) {
 	c.apply(t)
 	if *reuse {
 		c.before = c.everything(t)
