@@ -31,7 +31,7 @@ build: $(COMMANDS:%=bin/%) ## build all commands into bin/
 bin/%: $(shell find cmd internal -name '*.go' -o -name '*.sql' -o -name '*.html' -o -name '*.css') go.mod go.sum
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/$*
 
-test: deps tools lint ## run all tests, on real servers: make test [PKG=./internal/job]
+test: deps tools lint bin/ffmpeg ## run all tests, on real servers: make test [PKG=./internal/job]
 	go test -race -timeout 14m $(PKG)
 
 quick: tools ## run the tests of one package again: make quick PKG=./internal/gateway
@@ -70,12 +70,18 @@ images: ## build the four images with any Docker, and print their sizes: make im
 	@for service in $(SERVICES); do \
 	  docker image inspect -f '{{index .RepoTags 0}} {{.Size}}' mp3converter/$$service:$(TAG); done | awk '{ printf "%-36s %5.1f MB\n", $$1, $$2 / 1e6 }'
 
+sbom: $(TOOLS)/syft ## write what the images of make images are made of to bin/sbom/, as SPDX
+	@mkdir -p bin/sbom; tar=$$(mktemp); trap 'rm -f $$tar' EXIT; for service in $(SERVICES); do \
+	  docker save -o $$tar mp3converter/$$service:$(TAG) && SYFT_CHECK_FOR_APP_UPDATE=false $(TOOLS)/syft scan -q docker-archive:$$tar \
+	    --source-name mp3converter/$$service --source-version $(TAG) -o spdx-json=bin/sbom/$$service.spdx.json || exit 1; \
+	  echo "bin/sbom/$$service.spdx.json: $$(grep -o '"SPDXID":"SPDXRef-Package-' bin/sbom/$$service.spdx.json | wc -l) packages"; done
+
 ffmpeg: bin/ffmpeg ## build the converter image's ffmpeg for this Debian machine: the commands in bin/ prefer it
 
 bin/ffmpeg: deploy/ffmpeg/build
 	@deploy/ffmpeg/build $@
 
-tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint $(TOOLS)/promtool ## build the tests' tools into .tools/
+tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint ## build the tests' tools into .tools/
 
 .PHONY: deps
 deps:
@@ -90,8 +96,8 @@ $(TOOLS)/toxiproxy: internal/tools/toxiproxy/go.sum
 $(TOOLS)/golangci-lint: internal/tools/lint/go.sum
 	cd internal/tools/lint && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-$(TOOLS)/promtool: internal/tools/promtool/go.sum
-	cd internal/tools/promtool && go build -tags remove_all_sd -o $@ github.com/prometheus/prometheus/cmd/promtool
+$(TOOLS)/syft: internal/tools/sbom/go.sum
+	cd internal/tools/sbom && go build -o $@ github.com/anchore/syft/cmd/syft
 
 secrets: ## put random passwords and keys into the cluster, in place of the published ones: make secrets [ROTATE=1]
 	@deploy/secrets/run $(if $(ROTATE),--rotate)

@@ -126,6 +126,21 @@ func copyFile(t *testing.T, from, to string) {
 	}
 }
 
+func TestTheContextHoldsNothingElse(t *testing.T) {
+	used := map[string]bool{}
+	for _, service := range services {
+		for _, line := range needs(t, root, "./cmd/"+service) {
+			path, _, _ := strings.Cut(line, " ")
+			used[strings.TrimPrefix(path, "mp3converter/")] = true
+		}
+	}
+	for name := range context(t) {
+		if filepath.Ext(name) == ".go" && !used[filepath.Dir(name)] {
+			t.Errorf("%s is in the context, and no service needs it", name)
+		}
+	}
+}
+
 // needs lists the packages of ours that a build in the folder needs, each with its files.
 func needs(t *testing.T, dir, packages string) []string {
 	t.Helper()

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
@@ -77,15 +76,15 @@ func (s *Set) unreachable(address string) string {
 		return "no host:port"
 	}
 	name, internal := serviceOf(host)
-	if !internal || s.operated(name) {
+	if !internal {
 		return ""
 	}
-	service, ok := Get[*corev1.Service](s, name)
+	ports, ok := s.servicePorts(name)
 	if !ok {
 		return "no Service " + name
 	}
 	n, err := strconv.ParseInt(port, 10, 32)
-	if err != nil || !slices.ContainsFunc(service.V.Spec.Ports, func(p corev1.ServicePort) bool { return int64(p.Port) == n }) {
+	if err != nil || !slices.Contains(ports, int32(n)) {
 		return fmt.Sprintf("Service %s has no port %q", name, port)
 	}
 	return ""
@@ -100,12 +99,6 @@ func serviceOf(host string) (string, bool) {
 		return parts[1], true
 	}
 	return host, ours || len(parts) == 1
-}
-
-// operated reports whether an operator makes the Service.
-func (s *Set) operated(service string) bool {
-	cluster := strings.TrimSuffix(service, "-svc")
-	return s.Has("RabbitmqCluster", service) || s.Has("MongoDBCommunity", cluster)
 }
 
 // public holds that the address in the mails is one that an Ingress takes.

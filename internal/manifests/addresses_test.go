@@ -1,7 +1,6 @@
 package manifests
 
 import (
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,21 +44,21 @@ var addressesPlants = []plant{
 	{"passwords", "guest", func(s *Set) { delete(data(s, "rabbitmq-configmap"), "RABBITMQ_DEFAULT_USER") }, []string{"gateway's RABBITMQ_URL", "RABBITMQ_DEFAULT_USER"}},
 	{"passwords", "an address that is none", func(s *Set) { secrets(s, "gateway-secret")["RABBITMQ_URL"] = "amqp://%" }, []string{"gateway's RABBITMQ_URL"}},
 
+	{"variables", "an unknown one", func(s *Set) { data(s, "auth-configmap")["MYSQL_HSOT"] = "mysql" }, []string{"Deployment auth: env[MYSQL_HSOT]", "knows no such"}},
+	{"variables", "another's", func(s *Set) { data(s, "auth-configmap")["VIDEO_QUEUE"] = "video" }, []string{"Deployment auth: env[VIDEO_QUEUE]", "knows no such"}},
+	{"variables", "a required one", func(s *Set) { delete(secrets(s, "gateway-secret"), "RABBITMQ_URL") }, []string{"Deployment gateway: env[RABBITMQ_URL]", "requires it"}},
+	{"variables", "no service", func(s *Set) { s.Remove("Deployment", "auth") }, []string{"no Deployment auth"}},
+
 	{"one backend", "another queue", func(s *Set) { data(s, "converter-configmap")["MP3_QUEUE"] = "mp3s" }, []string{"Deployment converter: env[MP3_QUEUE]"}},
 	{"one backend", "a lease of its own", func(s *Set) { data(s, "notification-configmap")["LEASE_SECONDS"] = "10" }, []string{"Deployment notification: env[LEASE_SECONDS]"}},
 	{"one backend", "another broker", func(s *Set) { secrets(s, "gateway-secret")["RABBITMQ_URL"] = "amqp://a:b@other.example.com/" }, []string{"env[RABBITMQ_URL]"}},
 }
 
-func TestAddressesOutsideAndOfOperatorsAreNotLookedFor(t *testing.T) {
+func TestAddressesOutsideAreNotLookedFor(t *testing.T) {
 	s := shipped(t)
 	secrets(s, "gateway-secret")["MONGODB_URI"] = "mongodb+srv://a:b@cluster0.example.net/"
 	data(s, "auth-configmap")["MYSQL_HOST"] = "mysql.example.com"
 	delete(secrets(s, "notification-secret"), "SMTP_HOST") // its default is Gmail
-	s.Remove("Service", "rabbitmq")
-	const cluster = "apiVersion: rabbitmq.com/v1beta1\nkind: RabbitmqCluster\nmetadata: {name: rabbitmq}\n"
-	objects, _ := Decode("f", cluster, Operators)
-	s.Objects = append(s.Objects, objects...)
-	s.Remove("Ingress", "rabbitmq-ingress")
 	for _, f := range addresses(s) {
 		t.Error(f)
 	}
@@ -140,7 +139,9 @@ func TestDefaultsComeFromReadme(t *testing.T) {
 	if got := s.Defaults["auth"]["MYSQL_PORT"]; got != "3306" {
 		t.Errorf("MYSQL_PORT defaults to %q, want 3306", got)
 	}
-	if got, ok := s.Defaults["auth"]["JWT_SECRET"]; !ok || strings.Contains(got, "required") {
+	w, _ := s.Workload("auth")
+	s.Remove("Secret", "auth-secret")
+	if got, ok := s.Effective(w)["JWT_SECRET"]; ok {
 		t.Errorf("JWT_SECRET defaults to %q, want nothing", got)
 	}
 }

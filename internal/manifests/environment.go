@@ -37,6 +37,12 @@ func Environment[T any](s *Set, service string) []Finding {
 	return findings
 }
 
+// What README's tables have where there is no default.
+const (
+	isRequired = "required"
+	isUnset    = "–"
+)
+
 // defaults reads README's tables of settings, which tests keep equal to the code: section, variable, default.
 func defaults(readme string) map[string]map[string]string {
 	all := map[string]map[string]string{}
@@ -52,28 +58,55 @@ func defaults(readme string) map[string]map[string]string {
 		if section == "" || len(cells) < 4 || !strings.HasPrefix(line, "| `") {
 			continue
 		}
-		value := strings.TrimSpace(cells[2])
-		if value == "–" || value == "required" {
-			value = ""
-		}
-		all[section][strings.Trim(cells[1], " `")] = value
+		all[section][strings.Trim(cells[1], " `")] = strings.TrimSpace(cells[2])
 	}
 	return all
 }
 
-// Effective is the environment with the service's own defaults where nothing is set.
-func (s *Set) Effective(w Workload) map[string]string {
+// settings are the variables that a service knows, with their defaults.
+func (s *Set) settings(service string) map[string]string {
 	all := map[string]string{}
-	name := w.GetName()
-	if slices.Contains(Services, name) {
-		maps.Copy(all, s.Defaults["all"])
-		maps.Copy(all, s.Defaults[name])
-		if name != "auth" {
-			maps.Copy(all, s.Defaults["backend"])
+	if !slices.Contains(Services, service) {
+		return all
+	}
+	maps.Copy(all, s.Defaults["all"])
+	maps.Copy(all, s.Defaults[service])
+	if service != "auth" {
+		maps.Copy(all, s.Defaults["backend"])
+	}
+	return all
+}
+
+// variables holds what Environment does, as far as README tells: for overlays, whose values may be elsewhere.
+func variables(s *Set) []Finding {
+	var findings []Finding
+	for _, service := range Services {
+		w, ok := s.Workload(service)
+		if !ok {
+			findings = append(findings, Finding("no Deployment "+service))
+			continue
+		}
+		env, known := s.Environment(w), s.settings(service)
+		for name := range env {
+			if _, ok := known[name]; !ok && !slices.Contains(goRuntime, name) {
+				findings = append(findings, w.Find("env["+name+"]", "the service knows no such variable: remove it, or correct the name"))
+			}
+		}
+		for name, value := range known {
+			if value == isRequired && env[name] == "" {
+				findings = append(findings, w.Find("env["+name+"]", "the service requires it: set it"))
+			}
 		}
 	}
+	return findings
+}
+
+// Effective is the environment with the service's own defaults where nothing is set.
+func (s *Set) Effective(w Workload) map[string]string {
+	all := s.settings(w.GetName())
+	maps.DeleteFunc(all, func(_, value string) bool { return value == isRequired || value == isUnset })
 	maps.Copy(all, s.Environment(w))
-	if name == "notification" && all["SMTP_PORT"] == "" {
+	if w.GetName() == "notification" && all["SMTP_PORT"] == "" {
 		all["SMTP_PORT"] = map[string]string{"starttls": "587", "implicit": "465", "none": "25"}[all["SMTP_TLS"]]
 	}
 	return all

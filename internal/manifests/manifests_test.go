@@ -31,7 +31,7 @@ type plant struct {
 
 func TestEachRuleFindsTheMistakesPlantedForIt(t *testing.T) {
 	good := shipped(t)
-	planted := slices.Concat(namesPlants, referencesPlants, addressesPlants, securityPlants, lifecyclePlants, networkPlants, sizesPlants)
+	planted := slices.Concat(namesPlants, referencesPlants, addressesPlants, securityPlants, resourcesPlants, labelsPlants, lifecyclePlants, networkPlants, sizesPlants)
 	for _, p := range planted {
 		t.Run(p.rule+"/"+p.name, func(t *testing.T) {
 			i := slices.IndexFunc(Rules, func(r Rule) bool { return r.Name == p.rule })

@@ -3,15 +3,10 @@ package manifests
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // flows are all that may be sent: from, to, port. Besides, everybody may ask for names.
@@ -36,25 +31,53 @@ func network(s *Set) []Finding {
 	for _, flow := range slices.Sorted(maps.Keys(half)) {
 		findings = append(findings, Finding(fmt.Sprintf("NetworkPolicies: %s: %s", flow, half[flow])))
 	}
-	var want []string
-	for _, flow := range slices.Concat(flows, names53(n.inside)) {
-		from, to, _ := strings.Cut(flow, ">")
-		to, _, _ = strings.Cut(to, ":")
-		if n.knows(from) && n.knows(to) {
-			want = append(want, flow)
-		}
-	}
+	want, may := s.wanted(n), slices.Concat(mayFlow, s.elsewhere())
 	for _, flow := range want {
 		if !slices.Contains(allowed, flow) {
 			findings = append(findings, Finding(fmt.Sprintf("NetworkPolicies: %s is not allowed: add it", flow)))
 		}
 	}
 	for _, flow := range allowed {
-		if !slices.Contains(want, flow) && !slices.Contains(mayFlow, flow) {
+		if !slices.Contains(want, flow) && !slices.Contains(may, flow) {
 			findings = append(findings, Finding(fmt.Sprintf("NetworkPolicies: %s is allowed: nobody needs it, remove it", flow)))
 		}
 	}
 	return findings
+}
+
+// wanted is the table as far as the two ends are there, and an Ingress where one is between them.
+func (s *Set) wanted(n policies) []string {
+	var want []string
+	for _, flow := range slices.Concat(flows, names53(n.inside)) {
+		from, to, _ := strings.Cut(flow, ">")
+		to, _, _ = strings.Cut(to, ":")
+		fronted := slices.ContainsFunc(All[*networkingv1.Ingress](s), func(o Of[*networkingv1.Ingress]) bool { return leadsTo(o.V, to) })
+		if n.knows(from) && n.knows(to) && (from != "ingress" || fronted) {
+			want = append(want, flow)
+		}
+	}
+	return want
+}
+
+// elsewhere is what may flow where overlays have something else in a server's place.
+func (s *Set) elsewhere() []string {
+	var may []string
+	if _, ok := s.Workload("mysql"); !ok {
+		may = append(may, "auth>lan:3306", "auth>world:3306")
+	}
+	if slices.ContainsFunc(s.Objects, func(o Object) bool { return o.Kind == "HTTPRoute" }) {
+		may = append(may, "envoy>gateway:8080")
+	}
+	if slices.ContainsFunc(s.Objects, func(o Object) bool { return o.Kind == "ScaledObject" }) {
+		may = append(may, "keda>rabbitmq:15672")
+	}
+	for _, o := range s.Operated() { // its pods talk to Kubernetes, which no policy can name
+		for _, to := range outsiders() {
+			may = append(may, fmt.Sprintf("%s>%s:443", o.GetName(), to.name), fmt.Sprintf("%s>%s:6443", o.GetName(), to.name))
+		}
+		may = append(may, o.GetName()+">stranger:443", o.GetName()+">stranger:6443")
+	}
+	return may
 }
 
 func names53(inside []actor) []string {
@@ -63,105 +86,6 @@ func names53(inside []actor) []string {
 		all = append(all, a.name+">dns:53", a.name+">dns:53/UDP")
 	}
 	return all
-}
-
-// actor is somebody who may send or receive: pods of one kind, or an address outside.
-type actor struct {
-	name      string
-	namespace labels.Set // its labels
-	pod       labels.Set
-	ip        netip.Addr // instead of the two
-	workload  *Workload  // of ours
-}
-
-type port struct {
-	protocol corev1.Protocol
-	number   int32
-}
-
-func (p port) String() string {
-	if p.protocol == corev1.ProtocolTCP {
-		return fmt.Sprint(p.number)
-	}
-	return fmt.Sprintf("%d/%s", p.number, p.protocol)
-}
-
-type policies struct {
-	all             []*networkingv1.NetworkPolicy
-	inside, outside []actor
-	ports           []port
-}
-
-func (s *Set) network() policies {
-	n := policies{outside: outsiders()}
-	home := labels.Set{corev1.LabelMetadataName: Namespace}
-	if o, ok := Get[*corev1.Namespace](s, Namespace); ok {
-		home = labels.Merge(o.V.Labels, home)
-	}
-	for _, w := range s.Workloads() {
-		n.inside = append(n.inside, actor{name: w.GetName(), namespace: home, pod: w.Pod.Labels, workload: &w})
-		// Who only calls himself like one of ours, in a namespace of his own.
-		n.outside = append(n.outside, actor{name: "stranger", namespace: labels.Set{corev1.LabelMetadataName: "stranger"}, pod: w.Pod.Labels})
-	}
-	for _, o := range All[*networkingv1.NetworkPolicy](s) {
-		n.all = append(n.all, o.V)
-	}
-	n.ports = n.interesting()
-	return n
-}
-
-func outsiders() []actor {
-	in := func(name, namespace string, pod labels.Set) actor {
-		return actor{name: name, namespace: labels.Set{corev1.LabelMetadataName: namespace}, pod: pod}
-	}
-	return []actor{
-		in("ingress", "ingress-nginx", labels.Set{"app.kubernetes.io/name": "ingress-nginx", "app.kubernetes.io/component": "controller"}),
-		in("monitoring", "monitoring", labels.Set{"app.kubernetes.io/name": "prometheus"}),
-		in("dns", "kube-system", labels.Set{"k8s-app": "kube-dns"}),
-		in("system", "kube-system", labels.Set{"component": "kube-apiserver"}),
-		{name: "world", ip: netip.MustParseAddr("203.0.113.7")},
-		{name: "lan", ip: netip.MustParseAddr("10.20.30.40")},
-		{name: "lan", ip: netip.MustParseAddr("192.168.1.1")},
-		{name: "metadata", ip: netip.MustParseAddr("169.254.169.254")}, // where clouds keep credentials
-	}
-}
-
-// interesting are the ports that somebody has or that a policy names, and one that nobody has.
-func (n policies) interesting() []port {
-	numbers := map[int32]bool{31337: true, 53: true}
-	for _, a := range n.inside {
-		for _, c := range a.workload.Pod.Spec.Containers {
-			for _, p := range c.Ports {
-				numbers[p.ContainerPort] = true
-			}
-		}
-	}
-	for _, policy := range n.all {
-		var named []networkingv1.NetworkPolicyPort
-		for _, rule := range policy.Spec.Ingress {
-			named = append(named, rule.Ports...)
-		}
-		for _, rule := range policy.Spec.Egress {
-			named = append(named, rule.Ports...)
-		}
-		for _, p := range named {
-			if p.Port != nil && p.Port.Type == intstr.Int {
-				numbers[p.Port.IntVal] = true
-			}
-			if p.EndPort != nil {
-				numbers[*p.EndPort] = true
-			}
-		}
-	}
-	var all []port
-	for _, number := range slices.Sorted(maps.Keys(numbers)) {
-		all = append(all, port{corev1.ProtocolTCP, number}, port{corev1.ProtocolUDP, number})
-	}
-	return all
-}
-
-func (n policies) knows(name string) bool {
-	return slices.ContainsFunc(slices.Concat(n.inside, n.outside), func(a actor) bool { return a.name == name })
 }
 
 // defaultDeny holds that what no policy allows is forbidden, for pods that nobody has thought of, too.
@@ -175,148 +99,4 @@ func (n policies) defaultDeny() []Finding {
 		}
 	}
 	return []Finding{"NetworkPolicies: none denies everything both ways to all pods: add it"}
-}
-
-func applies(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) bool {
-	if len(policy.Spec.PolicyTypes) > 0 {
-		return slices.Contains(policy.Spec.PolicyTypes, direction)
-	}
-	return direction == networkingv1.PolicyTypeIngress || len(policy.Spec.Egress) > 0
-}
-
-// flows works out who reaches whom, and what only one of the two sides allows.
-func (n policies) flows() ([]string, map[string]string) {
-	var allowed []string
-	half := map[string]string{}
-	everybody := slices.Concat(n.inside, n.outside)
-	for i, from := range everybody {
-		for j, to := range everybody {
-			if i == j || from.workload == nil && to.workload == nil {
-				continue
-			}
-			out, in := n.sends(from, to), n.takes(to, from)
-			for _, p := range n.ports {
-				sent, taken := out.lets(p, to), in.lets(p, to)
-				flow := fmt.Sprintf("%s>%s:%s", from.name, to.name, p)
-				switch {
-				case sent && taken:
-					allowed = append(allowed, flow)
-				case from.workload == nil || to.workload == nil: // outside nobody is asked
-				case sent:
-					half[flow] = "may be sent and is not taken: allow it at " + to.name + " too, or nowhere"
-				case taken:
-					half[flow] = "is taken and may not be sent: allow it at " + from.name + " too, or nowhere"
-				}
-			}
-		}
-	}
-	slices.Sort(allowed)
-	return slices.Compact(allowed), half
-}
-
-// gate is what one side's policies let through to the other: everything, or what one of the lists of ports has.
-type gate struct {
-	open  bool
-	ports [][]networkingv1.NetworkPolicyPort
-}
-
-func (g gate) lets(p port, to actor) bool {
-	return g.open || slices.ContainsFunc(g.ports, func(ports []networkingv1.NetworkPolicyPort) bool { return anyPort(ports, to, p) })
-}
-
-func (n policies) sends(from, to actor) gate {
-	mine := n.of(from, networkingv1.PolicyTypeEgress)
-	g := gate{open: len(mine) == 0}
-	for _, policy := range mine {
-		for _, rule := range policy.Spec.Egress {
-			if anyPeer(rule.To, to) {
-				g.ports = append(g.ports, rule.Ports)
-			}
-		}
-	}
-	return g
-}
-
-func (n policies) takes(to, from actor) gate {
-	mine := n.of(to, networkingv1.PolicyTypeIngress)
-	g := gate{open: len(mine) == 0}
-	for _, policy := range mine {
-		for _, rule := range policy.Spec.Ingress {
-			if anyPeer(rule.From, from) {
-				g.ports = append(g.ports, rule.Ports)
-			}
-		}
-	}
-	return g
-}
-
-// of lists the policies that select an actor in a direction; those outside are nobody's here.
-func (n policies) of(a actor, direction networkingv1.PolicyType) []*networkingv1.NetworkPolicy {
-	if a.workload == nil {
-		return nil
-	}
-	var all []*networkingv1.NetworkPolicy
-	for _, policy := range n.all {
-		if applies(policy, direction) && matches(&policy.Spec.PodSelector, a.pod) {
-			all = append(all, policy)
-		}
-	}
-	return all
-}
-
-func matches(selector *metav1.LabelSelector, has labels.Set) bool {
-	match, err := metav1.LabelSelectorAsSelector(selector)
-	return err == nil && match.Matches(has)
-}
-
-// anyPeer reports whether a rule's peers include the actor; no peers are everybody.
-func anyPeer(peers []networkingv1.NetworkPolicyPeer, a actor) bool {
-	return len(peers) == 0 || slices.ContainsFunc(peers, func(peer networkingv1.NetworkPolicyPeer) bool {
-		switch {
-		case peer.IPBlock != nil:
-			return a.ip.IsValid() && within(peer.IPBlock, a.ip)
-		case a.ip.IsValid():
-			return false
-		case peer.NamespaceSelector == nil: // the policy's own namespace
-			return a.workload != nil && matches(peer.PodSelector, a.pod)
-		default:
-			return matches(peer.NamespaceSelector, a.namespace) && (peer.PodSelector == nil || matches(peer.PodSelector, a.pod))
-		}
-	})
-}
-
-func within(block *networkingv1.IPBlock, ip netip.Addr) bool {
-	in := func(cidr string) bool {
-		prefix, err := netip.ParsePrefix(cidr)
-		return err == nil && prefix.Contains(ip)
-	}
-	return in(block.CIDR) && !slices.ContainsFunc(block.Except, in)
-}
-
-// anyPort reports whether a rule's ports include it; no ports are all of them.
-func anyPort(ports []networkingv1.NetworkPolicyPort, to actor, p port) bool {
-	return len(ports) == 0 || slices.ContainsFunc(ports, func(allowed networkingv1.NetworkPolicyPort) bool {
-		protocol := corev1.ProtocolTCP
-		if allowed.Protocol != nil {
-			protocol = *allowed.Protocol
-		}
-		if protocol != p.protocol {
-			return false
-		}
-		if allowed.Port == nil {
-			return true
-		}
-		first := allowed.Port.IntVal
-		if allowed.Port.Type == intstr.String {
-			if to.workload == nil {
-				return false
-			}
-			first, _ = to.workload.Port(*allowed.Port)
-		}
-		last := first
-		if allowed.EndPort != nil {
-			last = *allowed.EndPort
-		}
-		return first <= p.number && p.number <= last
-	})
 }

@@ -57,20 +57,17 @@ func (s *Set) environmentReferences(w Workload, c *corev1.Container) []Finding {
 	return findings
 }
 
-// reference holds that a ConfigMap or Secret exists and has the keys. A Secret may be an operator's to make.
+// reference holds that a ConfigMap or Secret exists and has the keys.
 func (s *Set) reference(w Workload, field, kind, name string, optional *bool, keys ...string) []Finding {
 	if optional != nil && *optional {
 		return nil
 	}
-	if !s.Has(kind, name) {
-		if kind == "Secret" && s.Has("ExternalSecret", name) {
-			return nil
-		}
-		return []Finding{w.Find(field, "no %s %s: add it, or correct the name", kind, name)}
-	}
 	has := s.configMap(name)
 	if kind == "Secret" {
 		has = s.secret(name)
+	}
+	if has == nil {
+		return []Finding{w.Find(field, "no %s %s: add it, or correct the name", kind, name)}
 	}
 	var findings []Finding
 	for _, key := range keys {
@@ -179,13 +176,14 @@ func serviceReferences(s *Set) []Finding {
 	return findings
 }
 
-// targets holds that a Service selects one workload, and that its ports are the pod's.
+// targets holds that a Service selects one workload, or, if it only lists pods, some, and that its ports are theirs.
 func (s *Set) targets(o Of[*corev1.Service]) []Finding {
-	if o.V.Spec.Type == corev1.ServiceTypeExternalName {
+	selector := &metav1.LabelSelector{MatchLabels: o.V.Spec.Selector}
+	if o.V.Spec.Type == corev1.ServiceTypeExternalName || s.operates(selector) {
 		return nil
 	}
-	to := s.Selected(&metav1.LabelSelector{MatchLabels: o.V.Spec.Selector})
-	if len(to) != 1 {
+	to := s.Selected(selector)
+	if headless := o.V.Spec.ClusterIP == corev1.ClusterIPNone; len(to) == 0 || len(to) > 1 && !headless {
 		return []Finding{o.Find("spec.selector", "%v matches %d workloads: must match one", o.V.Spec.Selector, len(to))}
 	}
 	var findings []Finding
@@ -194,8 +192,10 @@ func (s *Set) targets(o Of[*corev1.Service]) []Finding {
 		if target == (intstr.IntOrString{}) {
 			target = intstr.FromInt32(p.Port)
 		}
-		if _, ok := to[0].Port(target); !ok {
-			findings = append(findings, o.Find("spec.ports", "targetPort %s is no port of %s", target.String(), to[0]))
+		for _, w := range to {
+			if _, ok := w.Port(target); !ok {
+				findings = append(findings, o.Find("spec.ports", "targetPort %s is no port of %s", target.String(), w))
+			}
 		}
 	}
 	return findings
@@ -260,12 +260,12 @@ func selectors(s *Set) []Finding {
 		}
 	}
 	for _, o := range All[*policyv1.PodDisruptionBudget](s) {
-		if n := len(s.Selected(o.V.Spec.Selector)); n != 1 {
+		if n := len(s.Selected(o.V.Spec.Selector)); n != 1 && !s.operates(o.V.Spec.Selector) {
 			findings = append(findings, o.Find("spec.selector", "matches %d workloads: must match one", n))
 		}
 	}
 	for _, o := range All[*networkingv1.NetworkPolicy](s) {
-		if len(s.Selected(&o.V.Spec.PodSelector)) == 0 {
+		if len(s.Selected(&o.V.Spec.PodSelector)) == 0 && !s.operates(&o.V.Spec.PodSelector) {
 			findings = append(findings, o.Find("spec.podSelector", "matches no workload: correct it, or remove the policy"))
 		}
 	}

@@ -1,8 +1,6 @@
 package manifests
 
 import (
-	"testing"
-
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -95,13 +93,3 @@ func backendOf(s *Set) *networkingv1.IngressServiceBackend {
 }
 
 func addEnv(s *Set, v corev1.EnvVar) { container(s, "auth").Env = append(container(s, "auth").Env, v) }
-
-func TestASecretMayBeAnOperatorsToMake(t *testing.T) {
-	s := shipped(t)
-	s.Remove("Secret", "auth-secret")
-	objects, _ := Decode("f", "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: auth-secret}\n", Operators)
-	s.Objects = append(s.Objects, objects...)
-	for _, f := range podReferences(s) {
-		t.Error(f)
-	}
-}

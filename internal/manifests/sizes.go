@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -100,26 +99,23 @@ func brokerTimeout(s *Set) []Finding {
 	if says <= longest {
 		findings = append(findings, converter.Find("env[CONSUMER_TIMEOUT_SECONDS]", "is %g: the longest conversion takes %.0f", says, longest))
 	}
-	if _, ok := s.Workload("rabbitmq"); ok {
-		findings = append(findings, brokerSays(s, says)...)
-	}
+	findings = append(findings, brokerSays(s, says)...)
 	return append(findings, append(g.findings, c.findings...)...)
 }
 
 // brokerSays holds that RabbitMQ's own configuration waits as long as the services say.
 func brokerSays(s *Set, seconds float64) []Finding {
-	o, _ := Get[*corev1.ConfigMap](s, "rabbitmq-conf")
-	for name, text := range s.configMap("rabbitmq-conf") {
+	for where, text := range s.brokerConfigs() {
 		found := consumerTimeout.FindStringSubmatch(text)
 		if found == nil {
 			continue
 		}
 		if ms, err := strconv.ParseFloat(found[1], 64); err != nil || ms < seconds*1000 {
-			return []Finding{o.Find("data["+name+"]", "consumer_timeout is %s ms: CONSUMER_TIMEOUT_SECONDS is %g", found[1], seconds)}
+			return []Finding{Finding(fmt.Sprintf("%s: consumer_timeout is %s ms: CONSUMER_TIMEOUT_SECONDS is %g", where, found[1], seconds))}
 		}
 		return nil
 	}
-	return []Finding{"ConfigMap rabbitmq-conf: no consumer_timeout: RabbitMQ would give up after 30 minutes"}
+	return []Finding{"RabbitMQ is told no consumer_timeout: it would give up after 30 minutes"}
 }
 
 const ingressSeconds = 600

@@ -20,7 +20,7 @@ var sizesPlants = []plant{
 	{"sizes", "scratch elsewhere", func(s *Set) { delete(data(s, "converter-configmap"), "SCRATCH_DIR") }, []string{"Deployment converter: volumes", "SCRATCH_DIR /tmp"}},
 
 	{"timeouts", "the broker gives up", func(s *Set) { conf(s, "14400000", "1800000") }, []string{"ConfigMap rabbitmq-conf", "1800000 ms", "14400"}},
-	{"timeouts", "the broker's own patience", func(s *Set) { conf(s, "consumer_timeout", "# consumer_timeout") }, []string{"no consumer_timeout"}},
+	{"timeouts", "the broker's own patience", func(s *Set) { conf(s, "consumer_timeout", "# consumer_timeout") }, []string{"told no consumer_timeout"}},
 	{"timeouts", "services that want more", func(s *Set) { data(s, "converter-configmap")["CONSUMER_TIMEOUT_SECONDS"] = "20000" }, []string{"ConfigMap rabbitmq-conf", "20000"}},
 	{"timeouts", "longer conversions", func(s *Set) { data(s, "converter-configmap")["MAX_DURATION_SECONDS"] = "86400" }, []string{"Deployment converter: env[CONSUMER_TIMEOUT_SECONDS]", "17566"}},
 	{"timeouts", "larger videos", func(s *Set) { data(s, "gateway-configmap")["MAX_UPLOAD_BYTES"] = "109951162777600" }, []string{"env[CONSUMER_TIMEOUT_SECONDS]", "is 14400"}},

@@ -156,24 +156,13 @@ func expand(value string, env map[string]string) string {
 	return value
 }
 
+// configMap returns a ConfigMap's entries; nil if there is none.
 func (s *Set) configMap(name string) map[string]string {
 	o, ok := Get[*corev1.ConfigMap](s, name)
 	if !ok {
 		return nil
 	}
-	return o.V.Data
-}
-
-// secret returns a Secret's entries, however they are written.
-func (s *Set) secret(name string) map[string]string {
-	o, ok := Get[*corev1.Secret](s, name)
-	if !ok {
-		return nil
-	}
 	all := map[string]string{}
-	for k, v := range o.V.Data {
-		all[k] = string(v)
-	}
-	maps.Copy(all, o.V.StringData)
+	maps.Copy(all, o.V.Data)
 	return all
 }
