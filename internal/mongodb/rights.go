@@ -58,7 +58,10 @@ func Grant(ctx context.Context, uri, user, password string, passwords map[string
 	defer func() { _ = pool.Disconnect(context.WithoutCancel(ctx)) }() // nothing is under way
 	ctx, cancel := context.WithTimeout(ctx, longTimeout)
 	defer cancel()
-	db := pool.Database(admin)
+	return grantAll(ctx, pool.Database(admin), passwords)
+}
+
+func grantAll(ctx context.Context, db *mongo.Database, passwords map[string]string) (roles bool, err error) {
 	ferret, err := isFerretDB(ctx, db)
 	if err != nil {
 		return false, fmt.Errorf("ask mongodb what it is: %w", err)
