@@ -2,7 +2,6 @@ package manifests
 
 import (
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -90,9 +89,4 @@ func (n need) in(d Definitions, user, queue string) bool {
 		matches, err := regexp.MatchString(pattern(p), queue)
 		return p.User == user && err == nil && matches
 	})
-}
-
-// String is for tests.
-func (p Permission) String() string {
-	return fmt.Sprintf("%s %s %s: configure %s, write %s, read %s", p.User, p.Vhost, p.Exchange, p.Configure, p.Write, p.Read)
 }
