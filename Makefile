@@ -10,12 +10,13 @@ MINUTES  ?= 10
 INGRESS  ?=
 REUSE    ?=
 FUZZTIME ?= 30s
+VULNDB   ?=
 TAG      ?= 1.0.0
 SERVICES := auth gateway converter notification
-export TOOLS
+export TOOLS VULNDB
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test quick lint manifests-check crash faults soak bench fuzz images ffmpeg sbom secrets tools clean
+.PHONY: help demo run build test quick lint audit manifests-check crash faults soak bench fuzz images ffmpeg sbom secrets tools clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -34,6 +35,7 @@ bin/%: $(shell find cmd internal -name '*.go' -o -name '*.sql' -o -name '*.html'
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/$*
 
 test: deps tools lint bin/ffmpeg ## run all tests, on real servers: make test [PKG=./internal/job]
+	@internal/tools/audit/run own-modules secrets
 	go test -race -timeout 14m $(PKG)
 
 quick: tools ## run the tests of one package again: make quick PKG=./internal/gateway
@@ -43,6 +45,9 @@ lint: tools ## gofmt, go vet and golangci-lint
 	@unformatted=$$(gofmt -l cmd internal); [[ -z $$unformatted ]] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	go vet ./...
 	$(TOOLS)/golangci-lint run ./...
+
+audit: ## check modules, history and files for secrets, and known vulnerabilities: make audit [VULNDB=vulndb.zip]
+	@internal/tools/audit/run
 
 manifests-check: ## check manifests/ and the overlays of deploy/, without a cluster; make test does too
 	go test ./internal/manifests
