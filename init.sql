@@ -32,9 +32,31 @@ PREPARE add_admin FROM @add_admin;
 EXECUTE add_admin;
 DEALLOCATE PREPARE add_admin;
 
--- The service reads and writes this one table; it alters none and sees no other.
+-- Tokens that were ended before their time: by a logout, another password, or the user's deletion. Who and token are
+-- SHA-256, so what strangers type is not kept, and nothing depends on the collation of auth.user.
+CREATE TABLE IF NOT EXISTS auth.revoked (
+  who     BINARY(32)   NOT NULL,   -- the user's address
+  token   BINARY(32)   NOT NULL,   -- one token; zeros mean all of the user's that are older than version
+  version INT UNSIGNED NOT NULL,
+  expires BIGINT       NOT NULL,   -- seconds since 1970, then the row goes; 0 stays, so that no old token revives
+  changed BIGINT       NOT NULL,   -- seconds since 1970
+  PRIMARY KEY (who, token),
+  KEY changed (changed),
+  KEY expires (expires)
+);
+
+-- Failed logins, for all replicas of auth. It never has more rows than there are slots: 2097152, some 100 MB.
+CREATE TABLE IF NOT EXISTS auth.login_failure (
+  slot     INT UNSIGNED NOT NULL PRIMARY KEY,   -- of a client's address, or of that and an account
+  failures INT UNSIGNED NOT NULL,
+  last     BIGINT       NOT NULL                -- milliseconds since 1970
+);
+
+-- The service reads and writes these tables; it alters none and sees no other.
 CREATE USER IF NOT EXISTS 'auth_user'@'%' IDENTIFIED BY 'Auth123';
 GRANT SELECT, INSERT, UPDATE, DELETE ON auth.user TO 'auth_user'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON auth.revoked TO 'auth_user'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON auth.login_failure TO 'auth_user'@'%';
 
 -- sid@gmail.com with the password sid123, only into an empty table: who has users of their own never gets a login back
 -- that the whole world knows.

@@ -2,6 +2,9 @@ package main
 
 import (
 	"errors"
+	"net/netip"
+	"slices"
+	"strings"
 
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/mysql"
@@ -11,19 +14,24 @@ import (
 
 // config is the command's environment.
 type config struct {
-	Listen string          `env:"LISTEN" envDefault:":5000" doc:"host:port of /login and /validate; keep it inside the cluster"`
-	Secret settings.Secret `env:"JWT_SECRET,required,notEmpty" doc:"key of the tokens, at least 32 bytes, the same in every replica"`
+	Listen string          `env:"LISTEN" envDefault:":5000" doc:"host:port of /login, /validate and /logout; keep it inside the cluster"`
+	Secret settings.Secret `env:"JWT_SECRET,required,notEmpty" doc:"key of the tokens, at least 32 bytes, the same in every replica; several with commas between: the first signs, all verify"`
 	Dev    bool            `env:"DEV" doc:"true accepts the JWT_SECRET that manifests/ publishes; for minikube only"`
 	MySQL  database
+
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" doc:"networks of the gateways, as 10.244.0.0/16,fd00::/8: their X-Forwarded-For says where a login comes from; without it all come from the gateway"`
 	daemon.Settings
 }
 
 // published is the JWT_SECRET of manifests/auth.yaml: whoever has read it can be anybody.
 const published = "published-in-the-manifests-for-minikube-only"
 
+// isPublished sees through the line end that a secret made with echo has.
+func isPublished(secret string) bool { return strings.TrimSpace(secret) == published }
+
 // Validate reports what the variables cannot be.
 func (c config) Validate() error {
-	if c.Secret == published && !c.Dev {
+	if slices.ContainsFunc(strings.Split(string(c.Secret), token.Separator), isPublished) && !c.Dev {
 		return errors.New("JWT_SECRET: this one is published; take another, for example from: openssl rand -hex 32 (or say DEV=true on minikube)")
 	}
 	_, err := token.NewKey(string(c.Secret))

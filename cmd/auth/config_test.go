@@ -16,13 +16,17 @@ func TestReadmeListsTheSettings(t *testing.T) {
 
 func TestThePublishedSecretIsForMinikubeOnly(t *testing.T) {
 	env := []string{"MYSQL_HOST=mysql", "MYSQL_PASSWORD=p", "JWT_SECRET=" + published}
-	if _, err := settings.Load[config](env); err == nil || !strings.Contains(err.Error(), "JWT_SECRET") || !strings.Contains(err.Error(), "DEV") {
-		t.Errorf("without DEV: %v, want an error that names JWT_SECRET and DEV", err)
+	own := strings.Repeat("s", 32)
+	for _, secret := range []string{published, own + "," + published, published + "," + own, published + "\n"} {
+		_, err := settings.Load[config](append(env[:2:2], "JWT_SECRET="+secret))
+		if err == nil || !strings.Contains(err.Error(), "JWT_SECRET") || !strings.Contains(err.Error(), "DEV") {
+			t.Errorf("JWT_SECRET=%q without DEV: %v, want an error that names JWT_SECRET and DEV", secret, err)
+		}
 	}
 	if _, err := settings.Load[config](append(env, "DEV=true")); err != nil {
 		t.Errorf("with DEV=true: %v", err)
 	}
-	if _, err := settings.Load[config](append(env[:2:2], "JWT_SECRET="+strings.Repeat("s", 32))); err != nil {
+	if _, err := settings.Load[config](append(env[:2:2], "JWT_SECRET="+own)); err != nil {
 		t.Errorf("with a secret of one's own: %v", err)
 	}
 }

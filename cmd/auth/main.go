@@ -1,4 +1,5 @@
-// Command auth logs users in and says whose a token is. It serves POST /login and POST /validate, for the gateway only.
+// Command auth logs users in and out and says whose a token is. It serves POST /login, /validate and /logout, for the gateway
+// only.
 //
 //	auth                       serve; settings are environment variables, auth -h lists them
 //	auth user add|passwd E-MAIL, auth user list, auth user delete E-MAIL
@@ -38,7 +39,13 @@ func run(p *daemon.Process, cfg config) error {
 		return err
 	}
 	p.Needs("mysql", users.Ping)
-	service := auth.New(auth.Config{Users: users, Key: key, Log: p.Log, Metrics: p.Metrics})
+	service := auth.New(auth.Config{
+		Users: users, Failures: users, Revocations: users, Key: key, TrustedProxies: cfg.TrustedProxies, Log: p.Log, Metrics: p.Metrics,
+	})
+	if err := service.Refresh(p.Context()); err != nil { // not without MySQL, but it serves: see Watch
+		p.Log.Warn("tokens that were ended are good until MySQL is there", "err", err)
+	}
+	p.Go("revocations", service.Watch)
 	_, err = p.Serve("http", cfg.Listen, service.Routes())
 	return err
 }

@@ -17,13 +17,14 @@ import (
 
 const usersUsage = `usage:
   auth user add [--admin=false] E-MAIL   a new user; with --admin=false one who may not convert yet
-  auth user passwd E-MAIL                another password; tokens given out before stay good until they expire
+  auth user passwd E-MAIL                another password; all tokens given out before end
   auth user list                         who may log in
-  auth user delete E-MAIL                tokens given out before stay good until they expire
+  auth user delete E-MAIL                all tokens given out end
   auth hash                              the Argon2id hash of a password, as the user table holds it
 
 A password is asked for, or read from standard input when that is no terminal. It is never an argument: arguments are in
 the shell's history and in the list of processes. The user table is found by the MYSQL_ variables; auth hash needs none.
+The services know within two seconds that tokens have ended. Rows that are changed by SQL end none.
 `
 
 // users is the user table, open until closed.
@@ -122,8 +123,11 @@ func parseUserLine(command string, args []string) (userLine, error) {
 	case wanted == 1:
 		line.email = words[0]
 	}
-	if command == "add" && !job.IsAddress(line.email) { // the original may have let others in: those can still be deleted
-		return line, misuse("auth user add: the argument is no e-mail address")
+	if command == "add" { // the original may have let others in: those can still be deleted
+		line.email = job.NormalAddress(line.email)
+		if !job.IsAddress(line.email) {
+			return line, misuse("auth user add: the argument is no e-mail address")
+		}
 	}
 	return line, nil
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mp3converter/internal/auth"
+	"mp3converter/internal/embedded"
 	"mp3converter/internal/token"
 	"mp3converter/internal/user"
 )
@@ -128,6 +130,14 @@ func TestAnAddedUserLogsIn(t *testing.T) {
 	}
 }
 
+func TestAnAddedUsersAddressIsMadeNormal(t *testing.T) {
+	table, out, err := command(t, "new password", "user", "add", "Eve@EXAMPLE.com")
+	if err != nil || out != "added Eve@example.com\n" {
+		t.Errorf("add: %q, %v, want what is stored to be said", out, err)
+	}
+	wantLogin(t, table, "Eve@example.com", "new password", true)
+}
+
 func TestAChangedPasswordIsTheOneThatLogsIn(t *testing.T) {
 	for _, u := range []user.User{ann, bob} {
 		table, out, err := command(t, "new password\n", "user", "passwd", u.Email)
@@ -229,7 +239,12 @@ func wantLogin(t *testing.T, table *memory, email, password string, admin bool) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	service := auth.New(auth.Config{Users: table, Key: key}).Routes()
+	db, err := embedded.OpenDB(filepath.Join(t.TempDir(), "db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	service := auth.New(auth.Config{Users: table, Failures: db.Users(), Revocations: db.Users(), Key: key}).Routes()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/login", nil)
 	r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(email+":"+password)))
 	login := httptest.NewRecorder()

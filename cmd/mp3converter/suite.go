@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"math"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -125,6 +126,9 @@ func (s *suite) makeUser() error {
 	return s.db.Users().Add(s.p.Context(), user.User{Email: demoUser, Password: auth.Hash(s.Password), Admin: true})
 }
 
+// loopback is where the gateway comes from when it asks auth.
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
 // serveGateway serves auth on a loopback port, so that the gateway talks to it as it does everywhere, and the gateway.
 func (s *suite) serveGateway() error {
 	secret, err := s.secret()
@@ -135,7 +139,14 @@ func (s *suite) serveGateway() error {
 	if err != nil {
 		return err
 	}
-	authority := auth.New(auth.Config{Users: s.db.Users(), Key: key, Log: s.p.Log.With("part", "auth")})
+	users := s.db.Users()
+	authority := auth.New(auth.Config{
+		Users: users, Failures: users, Revocations: users, Key: key, TrustedProxies: loopback, Log: s.p.Log.With("part", "auth"),
+	})
+	if err := authority.Refresh(s.p.Context()); err != nil {
+		return err
+	}
+	s.p.Go("revocations", authority.Watch)
 	authAddr, err := s.p.Serve("auth", "127.0.0.1:0", authority.Routes())
 	if err != nil {
 		return err

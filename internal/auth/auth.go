@@ -1,6 +1,6 @@
-// Package auth logs users in and says whose a token is: POST /login and POST /validate of the original system. It hashes
-// and compares passwords; where users are kept, how a token is made (package token), and what a user may do with it are
-// left to others.
+// Package auth logs users in and out and says whose a token is: POST /login and POST /validate of the original system, and
+// POST /logout. It hashes and compares passwords, has whoever guesses wait, and knows which tokens were ended; where all
+// that is kept, how a token is made (package token), and what a user may do with it are left to others.
 package auth
 
 import (
@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -26,10 +27,14 @@ type Users interface {
 	ReplacePassword(ctx context.Context, email, old, hash string) error
 }
 
-// Config is what a Service is made of.
+// Config is what a Service is made of. Users to Key are required.
 type Config struct {
-	Users Users
-	Key   token.Key
+	Users       Users
+	Failures    Failures
+	Revocations Revocations
+	Key         token.Key
+	// TrustedProxies are those whose word is taken for who the client is: the gateways.
+	TrustedProxies []netip.Prefix
 
 	// Life is how long a token is good; 0 means the original's 24 hours.
 	Life time.Duration
@@ -41,10 +46,11 @@ type Config struct {
 	Metrics prometheus.Registerer // of requests; nil discards
 }
 
-// Service answers /login and /validate.
+// Service answers /login, /validate and /logout.
 type Service struct {
-	cfg    Config
-	hasher *hasher
+	cfg     Config
+	hasher  *hasher
+	revoked *revoked
 }
 
 // New returns the service of a configuration.
@@ -61,7 +67,7 @@ func New(c Config) *Service {
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
-	return &Service{cfg: c, hasher: newHasher(c.Timeout)}
+	return &Service{cfg: c, hasher: newHasher(c.Timeout), revoked: newRevoked()}
 }
 
 // Why a request is refused.
@@ -78,11 +84,12 @@ var answers = web.Errors{
 	{Err: errBusy, Refusal: web.Unavailable},
 }
 
-// Routes are the service's: two, by POST only. Call it once: it registers the metrics of requests.
+// Routes are the service's, by POST only. Call it once: it registers the metrics of requests.
 func (s *Service) Routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(web.Log(s.cfg.Log, s.cfg.Metrics), web.Secure)
+	r.Use(web.Behind(s.cfg.TrustedProxies), web.Log(s.cfg.Log, s.cfg.Metrics), web.Secure)
 	r.Post("/login", answers.Handle(s.login))
 	r.Post("/validate", answers.Handle(s.validate))
+	r.Post("/logout", answers.Handle(s.logout))
 	return r
 }

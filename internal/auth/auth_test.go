@@ -24,17 +24,93 @@ import (
 
 const password = "correct horse"
 
-// memory keeps users, unless it is away.
+// memory keeps users and the rest, unless it is away.
 type memory struct {
 	mu       sync.Mutex
 	users    map[string]user.User
+	tallies  map[user.Slot]tally
+	revoked  []user.Revocation
+	asked    []time.Duration // Revoked's arguments
+	calls    []string        // of all but Revoked
 	findErr  error
 	storeErr error
+	countErr error
+	linger   time.Duration // after Failures has looked
+}
+
+type tally struct {
+	failures int
+	last     time.Time
+}
+
+func (m *memory) Failures(ctx context.Context, slots ...user.Slot) ([]user.Tally, error) {
+	m.mu.Lock()
+	defer time.Sleep(m.linger)
+	defer m.mu.Unlock()
+	m.calls = append(m.calls, "Failures")
+	all := make([]user.Tally, len(slots))
+	for i, slot := range slots {
+		if t, there := m.tallies[slot]; there {
+			all[i] = user.Tally{Failures: t.failures, Age: time.Since(t.last)}
+		}
+	}
+	return all, errors.Join(ctx.Err(), m.findErr)
+}
+
+func (m *memory) Fail(ctx context.Context, slot user.Slot, forget time.Duration) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls = append(m.calls, "Fail")
+	if err := errors.Join(ctx.Err(), m.countErr); err != nil {
+		return 0, err
+	}
+	t := m.tallies[slot]
+	if time.Since(t.last) > forget {
+		t.failures = 0
+	}
+	m.tallies[slot] = tally{t.failures + 1, time.Now()}
+	return t.failures + 1, nil
+}
+
+func (m *memory) Clear(ctx context.Context, slot user.Slot) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls = append(m.calls, "Clear")
+	delete(m.tallies, slot)
+	return errors.Join(ctx.Err(), m.countErr)
+}
+
+func (m *memory) Revoke(_ context.Context, email string, token user.Fingerprint, expires time.Time) (user.Revocation, error) {
+	return m.revoke(user.Revocation{Who: user.Print(email), Token: token, Expires: expires})
+}
+
+func (m *memory) RevokeAll(_ context.Context, email string) (user.Revocation, error) {
+	return m.revoke(user.Revocation{Who: user.Print(email), Version: m.users[email].Version + 1})
+}
+
+func (m *memory) revoke(r user.Revocation) (user.Revocation, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.storeErr == nil {
+		m.revoked = append(m.revoked, r)
+	}
+	return r, m.storeErr
+}
+
+func (m *memory) Revoked(_ context.Context, within time.Duration) ([]user.Revocation, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.findErr != nil {
+		return nil, m.findErr
+	}
+	m.asked = append(m.asked, within)
+	return m.revoked, nil
 }
 
 func (m *memory) Find(_ context.Context, email string) (user.User, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.calls = append(m.calls, "Find")
 	if m.findErr != nil {
 		return user.User{}, m.findErr
 	}
@@ -61,7 +137,7 @@ func (m *memory) ReplacePassword(_ context.Context, email, old, hash string) err
 }
 
 func newMemory(users ...user.User) *memory {
-	m := &memory{users: map[string]user.User{}}
+	m := &memory{users: map[string]user.User{}, tallies: map[user.Slot]tally{}}
 	for _, u := range users {
 		m.users[u.Email] = u
 	}
@@ -74,14 +150,21 @@ type service struct {
 	http.Handler
 }
 
-func newService(t *testing.T, users Users) service {
+// store is all three ports.
+type store interface {
+	Users
+	Failures
+	Revocations
+}
+
+func newService(t *testing.T, s store) service {
 	t.Helper()
 	key, err := token.NewKey(strings.Repeat("k", token.MinSecret))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(Config{Users: users, Key: key})
-	return service{s, s.Routes()}
+	made := New(Config{Users: s, Failures: s, Revocations: s, Key: key})
+	return service{made, made.Routes()}
 }
 
 func login(t *testing.T, s http.Handler, email, password string) *httptest.ResponseRecorder {
@@ -98,14 +181,17 @@ func TestATokenSaysWhatTheUsersRowSays(t *testing.T) {
 	for name, admin := range map[string]bool{"an admin": true, "no admin": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // so that the clock stands still
-				s := newService(t, newMemory(user.User{Email: "ann@example.com", Password: hash, Admin: admin}))
+				s := newService(t, newMemory(user.User{Email: "ann@example.com", Password: hash, Admin: admin, Version: 7}))
 				w := login(t, s, "ann@example.com", password)
 				got, err := s.cfg.Key.Verify(w.Body.String(), time.Now())
 				if err != nil {
 					t.Fatalf("%v in answer %d %q", err, w.Code, w.Body)
 				}
 				now := time.Now().Unix()
-				want := token.Claims{Username: "ann@example.com", Admin: admin, Iat: now, Exp: now + 86400}
+				if len(got.ID) < 22 { // 128 bits
+					t.Errorf("the token's name is %q", got.ID)
+				}
+				want := token.Claims{Username: "ann@example.com", Admin: admin, Iat: now, Exp: now + 86400, ID: got.ID, Version: 7}
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Error(diff)
 				}
@@ -135,13 +221,16 @@ func TestEveryRefusedLoginDoesTheSameWork(t *testing.T) {
 	}
 	for _, email := range append(slices.Sorted(maps.Keys(users.users)), "unknown@example.com") {
 		for _, wrong := range []string{"\x00", strings.Repeat("x", MaxPassword)} {
-			work = nil
+			work, users.calls = nil, nil
 			w := login(t, s, email, wrong)
 			if w.Code != http.StatusUnauthorized || w.Body.String() != "invalid credentials" {
 				t.Errorf("%s, %.10q: %d %q", email, wrong, w.Code, w.Body)
 			}
 			if diff := cmp.Diff([]params{cost}, work, cmp.AllowUnexported(params{})); diff != "" {
 				t.Errorf("%s, %.10q: the work differs:\n%s", email, wrong, diff)
+			}
+			if want := []string{"Failures", "Find", "Fail", "Fail"}; !slices.Equal(users.calls, want) {
+				t.Errorf("%s, %.10q: the store is asked %q, want %q", email, wrong, users.calls, want)
 			}
 		}
 	}
@@ -232,8 +321,9 @@ func TestAStoredHashIsNoPassword(t *testing.T) {
 }
 
 func TestAStoreThatIsAwayOrSilentIsUnavailable(t *testing.T) {
-	for name, users := range map[string]Users{
+	for name, users := range map[string]store{
 		"away":   &memory{findErr: errors.New("dial 10.0.0.7: refused")},
+		"full":   &memory{countErr: errors.New("disk full"), tallies: map[user.Slot]tally{}},
 		"silent": silent{},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -245,7 +335,12 @@ func TestAStoreThatIsAwayOrSilentIsUnavailable(t *testing.T) {
 }
 
 // silent answers nobody before they give up.
-type silent struct{}
+type silent struct{ *memory }
+
+func (silent) Failures(ctx context.Context, _ ...user.Slot) ([]user.Tally, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
 
 func (silent) Find(ctx context.Context, _ string) (user.User, error) {
 	<-ctx.Done()
@@ -257,6 +352,7 @@ func (silent) ReplacePassword(ctx context.Context, _, _, _ string) error {
 	return ctx.Err()
 }
 
+// security.md B5 25.
 func TestHashesAtOnceAreBounded(t *testing.T) {
 	stored := Hash(password)
 	synctest.Test(t, func(t *testing.T) {
@@ -303,8 +399,8 @@ func TestAClientThatGoesAwayGivesUpItsTurn(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		if _, err := h.check(ctx, password, ""); !errors.Is(err, context.Canceled) {
-			t.Errorf("check = %v, want %v", err, context.Canceled)
+		if _, err := h.acquire(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("acquire = %v, want %v", err, context.Canceled)
 		}
 	})
 }

@@ -208,7 +208,7 @@ func start(t *testing.T, server *testserver.MariaDB, timeout time.Duration) (url
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(auth.New(auth.Config{Users: users, Key: key, Timeout: timeout}).Routes())
+	web := httptest.NewServer(auth.New(auth.Config{Users: users, Failures: users, Revocations: users, Key: key, Timeout: timeout}).Routes())
 	t.Cleanup(web.Close)
 	return web.URL, users
 }

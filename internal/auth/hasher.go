@@ -37,21 +37,17 @@ type verdict struct {
 }
 
 // check compares a password with what is stored: an Argon2id PHC string, or the original's plain text, or "" if there is
-// no such user. Whichever it is and whatever the outcome, it hashes once; twice only when a weak hash was right.
-func (h *hasher) check(ctx context.Context, password, stored string) (verdict, error) {
-	release, err := h.acquire(ctx)
-	if err != nil {
-		return verdict{}, err
-	}
-	defer release()
+// no such user. Whichever it is and whatever the outcome, it hashes once; twice only when a weak hash was right. Whoever
+// calls it has acquired a slot.
+func (h *hasher) check(password, stored string) verdict {
 	switch {
 	case stored == "":
 		h.fits(password, h.nobody)
-		return verdict{}, nil
+		return verdict{}
 	case Hashed(stored):
-		return h.checkPHC(password, stored), nil
+		return h.checkPHC(password, stored)
 	default:
-		return h.checkPlain(password, stored), nil
+		return h.checkPlain(password, stored)
 	}
 }
 

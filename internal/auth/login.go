@@ -2,10 +2,12 @@ package auth
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"mp3converter/internal/job"
@@ -25,13 +27,13 @@ func (s *Service) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Timeout)
 	defer cancel()
-	u, err := s.authenticate(ctx, email, password)
+	u, err := s.authenticate(ctx, email, password, web.Client(r))
 	if err != nil {
 		return err
 	}
 	now := time.Now()
 	signed, err := s.cfg.Key.Sign(token.Claims{
-		Username: u.Email, Admin: u.Admin, Iat: now.Unix(), Exp: now.Add(s.cfg.Life).Unix(),
+		Username: u.Email, Admin: u.Admin, Iat: now.Unix(), Exp: now.Add(s.cfg.Life).Unix(), ID: rand.Text(), Version: u.Version,
 	})
 	if err != nil {
 		return err
@@ -67,22 +69,33 @@ func authorization(h http.Header, several error) (string, error) {
 }
 
 // authenticate returns the user whose password it is. For an unknown address it does the same work and gives the same
-// answer as for a wrong password.
-func (s *Service) authenticate(ctx context.Context, email, password string) (user.User, error) {
+// answer as for a wrong password. All of it happens in a slot of the hasher, so that of many attempts at once no more than
+// there are slots see the count from before.
+func (s *Service) authenticate(ctx context.Context, email, password string, client netip.Addr) (user.User, error) {
+	release, err := s.hasher.acquire(ctx)
+	if err != nil {
+		return user.User{}, fmt.Errorf("check password: %w", err)
+	}
+	defer release()
+	attempt, err := s.attempt(ctx, email, client)
+	if err != nil {
+		return user.User{}, err
+	}
 	u, err := s.cfg.Users.Find(ctx, email)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return user.User{}, err
 	}
-	v, err := s.hasher.check(ctx, password, u.Password) // "" if unknown, which no password fits
-	if err != nil {
-		return user.User{}, fmt.Errorf("check password: %w", err)
-	}
+	v := s.hasher.check(password, u.Password) // "" if unknown, which no password fits
 	if v.unreadable {
 		web.Note(ctx, "unreadable_password_of", email)
 	}
 	if !v.good {
+		if err := attempt.failed(ctx); err != nil {
+			return user.User{}, err
+		}
 		return user.User{}, errCredentials
 	}
+	attempt.good(ctx)
 	if v.rehash != "" {
 		s.replace(ctx, u, v.rehash)
 	}

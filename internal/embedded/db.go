@@ -23,8 +23,11 @@ type DB struct {
 //go:embed schema.sql
 var schema string
 
+//go:embed sessions.sql
+var sessions string
+
 // versions holds what brings a database of version i (PRAGMA user_version) to i+1. Only append: others have the old ones.
-var versions = [...]string{schema}
+var versions = [...]string{schema, sessions}
 
 // readers is how many reads run at once. Each connection has a page cache of 2 MB.
 const readers = 4

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,6 +22,14 @@ func TestLedger(t *testing.T) {
 
 func TestUsers(t *testing.T) {
 	porttest.TestUsers(t, func(t *testing.T) porttest.Users { return openDB(t, t.TempDir()).Users() })
+}
+
+func TestTokens(t *testing.T) {
+	porttest.TestTokens(t, func(t *testing.T) porttest.Tokens { return openDB(t, t.TempDir()).Users() })
+}
+
+func TestFailures(t *testing.T) {
+	porttest.TestFailures(t, func(t *testing.T) porttest.Failures { return openDB(t, t.TempDir()).Users() })
 }
 
 // openDB opens the database in dir until the end of the test.
@@ -131,6 +140,24 @@ func TestOpenDBRefuses(t *testing.T) {
 				t.Errorf("error %q, want the path and %q in it", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestADatabaseOfTheFirstVersionGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	first, err := os.ReadFile("schema.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	execute(t, filepath.Join(dir, "db"), string(first)+"; PRAGMA user_version = 1; INSERT INTO users VALUES ('a@b.c', 'p', 1)")
+	for range 2 {
+		users := openDB(t, dir).Users()
+		if u, err := users.Find(t.Context(), "a@b.c"); err != nil || u.Password != "p" {
+			t.Errorf("Find = %+v, %v", u, err)
+		}
+		if _, err := users.RevokeAll(t.Context(), "a@b.c"); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

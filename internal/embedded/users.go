@@ -10,7 +10,8 @@ import (
 	"mp3converter/internal/user"
 )
 
-// Users keeps who may log in, on the terms of porttest.Users.
+// Users keeps who may log in, which tokens were ended and what logins failed, on the terms of porttest.Users, Tokens and
+// Failures.
 type Users struct{ db *DB }
 
 // Users returns the users of the database.
@@ -21,7 +22,10 @@ const exactly = " WHERE email = ?1 AND email = ?1 COLLATE BINARY"
 
 // Find returns the row of that address; fs.ErrNotExist if there is none.
 func (s *Users) Find(ctx context.Context, email string) (user.User, error) {
-	u, err := scanUser(s.db.read.QueryRowContext(ctx, "SELECT email, password, admin FROM users"+exactly, email).Scan)
+	who := user.Print(email)
+	var u user.User
+	err := s.db.read.QueryRowContext(ctx, "SELECT email, password, admin, COALESCE((SELECT version FROM revoked WHERE who = ?2 AND token = ?3), 0) FROM users"+exactly,
+		email, who[:], all[:]).Scan(&u.Email, &u.Password, &u.Admin, &u.Version)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = fs.ErrNotExist
 	}
@@ -43,9 +47,9 @@ func (s *Users) Add(ctx context.Context, u user.User) error {
 	return nil
 }
 
-// SetPassword replaces the password as stored; fs.ErrNotExist if there is no such row.
+// SetPassword replaces the password as stored and ends the user's tokens; fs.ErrNotExist if there is no such row.
 func (s *Users) SetPassword(ctx context.Context, email, hash string) error {
-	if err := s.one(ctx, "UPDATE users SET password = ?2"+exactly, email, hash); err != nil {
+	if err := s.ending(ctx, email, "UPDATE users SET password = ?2"+exactly, email, hash); err != nil {
 		return fmt.Errorf("set the password of user %q: %w", email, err)
 	}
 	return nil
@@ -53,15 +57,15 @@ func (s *Users) SetPassword(ctx context.Context, email, hash string) error {
 
 // ReplacePassword replaces the password if it still is old; fs.ErrNotExist if it is not, or there is no such row.
 func (s *Users) ReplacePassword(ctx context.Context, email, old, hash string) error {
-	if err := s.one(ctx, "UPDATE users SET password = ?3"+exactly+" AND password = ?2", email, old, hash); err != nil {
+	if err := one(ctx, s.db.write, "UPDATE users SET password = ?3"+exactly+" AND password = ?2", email, old, hash); err != nil {
 		return fmt.Errorf("replace the password of user %q: %w", email, err)
 	}
 	return nil
 }
 
-// Delete removes the row; fs.ErrNotExist if there is none.
+// Delete removes the row and ends the user's tokens; fs.ErrNotExist if there is none.
 func (s *Users) Delete(ctx context.Context, email string) error {
-	if err := s.one(ctx, "DELETE FROM users"+exactly, email); err != nil {
+	if err := s.ending(ctx, email, "DELETE FROM users"+exactly, email); err != nil {
 		return fmt.Errorf("delete user %q: %w", email, err)
 	}
 	return nil
@@ -80,9 +84,25 @@ func (s *Users) List(ctx context.Context) ([]user.User, error) {
 	return all, nil
 }
 
+// ending runs a statement that must change the user's row, and ends their tokens.
+func (s *Users) ending(ctx context.Context, email, statement string, args ...any) error {
+	return s.db.transact(ctx, func(tx *sql.Tx) error {
+		if err := one(ctx, tx, statement, args...); err != nil {
+			return err
+		}
+		_, err := revokeAll(ctx, tx, user.Print(email))
+		return err
+	})
+}
+
+// executor is a database or a transaction.
+type executor interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
 // one runs a statement that must change a row.
-func (s *Users) one(ctx context.Context, statement string, args ...any) error {
-	found, err := changed(s.db.write.ExecContext(ctx, statement, args...))
+func one(ctx context.Context, db executor, statement string, args ...any) error {
+	found, err := changed(db.ExecContext(ctx, statement, args...))
 	if err == nil && !found {
 		return fs.ErrNotExist
 	}

@@ -8,6 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -68,13 +71,16 @@ type reply struct {
 	body   []byte
 }
 
-// ask posts nothing but the Authorization header.
-func (a *Auth) ask(ctx context.Context, path string, authorization []string) (reply, error) {
+// ask posts nothing but the Authorization header and, if it is known, the client's address.
+func (a *Auth) ask(ctx context.Context, path string, authorization []string, client netip.Addr) (reply, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.base+path, http.NoBody)
 	if err != nil {
 		return reply{}, err
 	}
 	req.Header["Authorization"] = authorization
+	if client.IsValid() {
+		req.Header.Set("X-Forwarded-For", client.String())
+	}
 	// Not sent: it tells net/http that the request may be repeated on a fresh connection if auth has just closed this one.
 	req.Header["Idempotency-Key"] = nil
 	resp, err := a.client.Do(req)
@@ -110,7 +116,7 @@ func (a *Auth) validate(ctx context.Context, authorization []string) (username s
 
 // claims are what auth says of the token.
 func (a *Auth) claims(ctx context.Context, authorization []string) (reply, error) {
-	answer, err := a.ask(ctx, "/validate", authorization)
+	answer, err := a.ask(ctx, "/validate", authorization, netip.Addr{})
 	switch {
 	case err != nil:
 	case answer.status == http.StatusOK:
@@ -125,14 +131,14 @@ func (a *Auth) claims(ctx context.Context, authorization []string) (reply, error
 	return answer, err
 }
 
-// login returns auth's answer to a name and a password: a token, 401, or when to come again. Whatever else answers is not
-// auth.
-func (a *Auth) login(ctx context.Context, authorization []string) (reply, error) {
-	answer, err := a.ask(ctx, "/login", authorization)
-	if err == nil && answer.status != http.StatusOK && answer.status != http.StatusUnauthorized && answer.header.Get("Retry-After") == "" {
-		err = fmt.Errorf("auth answers /login with %d", answer.status)
+// pass returns auth's answer to a client's request: one of these statuses, or when to come again. Whatever else answers is
+// not auth.
+func (a *Auth) pass(r *http.Request, path string, statuses ...int) (reply, error) {
+	answer, err := a.ask(r.Context(), path, r.Header.Values("Authorization"), web.Client(r))
+	if err == nil && !slices.Contains(statuses, answer.status) && answer.header.Get("Retry-After") == "" {
+		err = fmt.Errorf("auth answers %s with %d", path, answer.status)
 	}
-	a.note(ctx, err == nil)
+	a.note(r.Context(), err == nil)
 	return answer, err
 }
 
@@ -164,10 +170,25 @@ func (r reply) username() (string, error) {
 	return claims.Username, nil
 }
 
-// login passes on what auth answers; a refusal as a problem if the client asks for JSON. What is broken about auth is not
-// passed on: the client is to come again, and reads nothing of ours or of whatever answers in auth's place.
+// login passes on what auth answers to a name and a password.
 func (s *Service) login(w http.ResponseWriter, r *http.Request) error {
-	answer, err := s.cfg.Auth.login(r.Context(), r.Header.Values("Authorization"))
+	answer, err := s.cfg.Auth.pass(r, "/login", http.StatusOK, http.StatusUnauthorized)
+	return passOn(w, r, answer, err)
+}
+
+// logout passes on what auth answers to a token that is to end, or with ?all=true to all of its user.
+func (s *Service) logout(w http.ResponseWriter, r *http.Request) error {
+	path := "/logout"
+	if all := r.URL.Query().Get("all"); all != "" {
+		path += "?" + url.Values{"all": {all}}.Encode()
+	}
+	answer, err := s.cfg.Auth.pass(r, path, http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden)
+	return passOn(w, r, answer, err)
+}
+
+// passOn answers as auth has, a refusal as a problem if the client asks for JSON. What is broken about auth is not passed
+// on: the client is to come again, and reads nothing of ours or of whatever answers in auth's place.
+func passOn(w http.ResponseWriter, r *http.Request, answer reply, err error) error {
 	if err != nil {
 		return err
 	}

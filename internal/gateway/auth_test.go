@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -131,22 +133,88 @@ func TestNothingButTheAuthorizationGoesToAuth(t *testing.T) {
 		body, _ = io.ReadAll(req.Body)
 		fmt.Fprint(w, `{"username":"sid@gmail.com","admin":true}`)
 	})
-	for path, want := range map[string]string{"/login": "/login", "/jobs/x/retry": "/validate"} {
+	for path, want := range map[string]string{
+		"/login?all=true&x=y": "/login", "/logout?x=y": "/logout", "/logout?all=true&x=y": "/logout?all=true", "/logout?all=%26x": "/logout?all=%26x",
+		"/jobs/x/retry": "/validate",
+	} {
 		r.do(request{
-			path: path, body: strings.NewReader("secret"), token: "-",
-			header: http.Header{"Authorization": {"Bearer x"}, "Cookie": {"a=b"}, "X-User": {"root"}, "Idempotency-Key": {"k"}},
+			path: path, body: strings.NewReader("secret"), token: "-", method: http.MethodPost,
+			header: http.Header{
+				"Authorization": {"Bearer x"}, "Cookie": {"a=b"}, "X-User": {"root"}, "Idempotency-Key": {"k"},
+				"X-Forwarded-For": {"198.51.100.7"}, "X-Forwarded-Host": {"x"}, "X-Real-Ip": {"198.51.100.7"}, "Forwarded": {"for=198.51.100.7"},
+			},
 		})
-		if got.Method != http.MethodPost || got.URL.Path != want || len(body) > 0 {
-			t.Errorf("%s: auth got %s %s with %q", path, got.Method, got.URL.Path, body)
+		if got.Method != http.MethodPost || got.URL.RequestURI() != want || len(body) > 0 {
+			t.Errorf("%s: auth got %s %s with %q", path, got.Method, got.URL, body)
 		}
-		for name := range got.Header {
+		for name, values := range got.Header {
 			switch name {
 			case "Authorization", "User-Agent", "Accept-Encoding", "Content-Length":
+			case "X-Forwarded-For": // who has connected, and not who they say they are
+				if want == "/validate" || !slices.Equal(values, []string{"127.0.0.1"}) {
+					t.Errorf("%s: auth got X-Forwarded-For %q", path, values)
+				}
 			default:
 				t.Errorf("%s: auth got %s", path, name)
 			}
 		}
 	}
+}
+
+// security.md B5 32.
+func TestAuthIsToldWhoTheTrustedProxiesSayTheClientIs(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(_ *rig, cfg *gateway.Config) {
+		cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	var got []string
+	r.setAuth(func(w http.ResponseWriter, req *http.Request) {
+		got = req.Header["X-Forwarded-For"]
+		fmt.Fprint(w, "a.b.c")
+	})
+	for _, path := range []string{"/login", "/logout"} {
+		r.do(request{method: http.MethodPost, path: path, token: "-", header: http.Header{"X-Forwarded-For": {"127.0.0.9, 198.51.100.7"}}})
+		if !slices.Equal(got, []string{"198.51.100.7"}) {
+			t.Errorf("%s: auth got X-Forwarded-For %q, want the last that is no proxy", path, got)
+		}
+	}
+}
+
+func TestLogoutPassesOnWhatAuthAnswers(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	for name, tt := range map[string]struct {
+		status int
+		body   string
+		want   int
+	}{
+		"good":          {200, "logged out", 200},
+		"a wrong all":   {400, "all must be true or false", 400},
+		"no token":      {401, "missing credentials", 401},
+		"a bad token":   {403, "not authorized", 403},
+		"an older auth": {404, "404 page not found", 503},
+		"a broken auth": {500, "driver: secret", 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.setAuth(func(w http.ResponseWriter, req *http.Request) {
+				if req.Header.Get("Authorization") != "Bearer x" {
+					t.Error("auth did not get the token")
+				}
+				w.WriteHeader(tt.status)
+				fmt.Fprint(w, tt.body)
+			})
+			a := r.do(request{method: http.MethodPost, path: "/logout", token: "-", header: http.Header{"Authorization": {"Bearer x"}}})
+			if a.status != tt.want || tt.want == tt.status && a.body != tt.body || strings.Contains(a.body, "secret") {
+				t.Errorf("answer = %d %q, want %d", a.status, a.body, tt.want)
+			}
+		})
+	}
+	r.setAuth(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, "not authorized")
+	})
+	a := r.do(request{method: http.MethodPost, path: "/logout", token: "-", header: http.Header{"Accept": {"application/json"}}})
+	r.wantProblem(a, 403, `"detail":"not authorized"`)
 }
 
 func TestLoginPassesOnWhatAuthAnswers(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package gateway is the service that users talk to: log in, upload, look after one's jobs, download. It keeps the promise
+// Package gateway is the service that users talk to: log in and out, upload, look after one's jobs, download. It keeps the promise
 // behind a 200 on /upload, and its sweeper rings and cleans up for whatever was left half done. It converts and mails
 // nothing and holds no state of its own: users, files, jobs and messages are behind ports.
 package gateway
@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -52,6 +53,8 @@ type Config struct {
 	MaxDownloads   int           // at once; 0 is 256. Each holds some 4 MiB of read-ahead
 	Stall          time.Duration // patience with a silent sender, twice as long with a reader; 0 is 30 s
 	SweepEvery     time.Duration // 0 is 10 s
+
+	TrustedProxies []netip.Prefix // those whose word is taken for who the client is
 
 	Log     *slog.Logger          // nil discards
 	Metrics prometheus.Registerer // nil keeps them from everybody
@@ -106,9 +109,10 @@ func New(cfg Config) *Service {
 func (s *Service) Routes() http.Handler {
 	h := answers.Handle
 	r := chi.NewRouter()
-	r.Use(web.Log(s.cfg.Log, s.cfg.Metrics), web.Secure, s.patient)
+	r.Use(web.Behind(s.cfg.TrustedProxies), web.Log(s.cfg.Log, s.cfg.Metrics), web.Secure, s.patient)
 
 	r.Post("/login", h(s.login))
+	r.Post("/logout", h(s.logout))
 	r.Post("/upload", h(s.user(s.upload)))
 	r.Get("/download", h(s.user(s.download)))
 	r.Head("/download", h(s.user(s.download)))

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/mail"
-	"strings"
 )
 
 // Message is what a queue carries, the original's form: look at this job now.
@@ -97,13 +95,6 @@ func Decode(body []byte) (Message, error) {
 		return Message{}, fmt.Errorf("%w: username %.40q is no e-mail address", ErrPoison, m.Username)
 	}
 	return m, nil
-}
-
-// IsAddress reports whether s is one bare e-mail address that a mail can go to: no display name, no line ends, at most
-// the 254 bytes that SMTP carries.
-func IsAddress(s string) bool {
-	a, err := mail.ParseAddress(s)
-	return err == nil && a.Address == s && len(s) <= 254 && !strings.ContainsAny(s, "\r\n\x00")
 }
 
 // UploadKey is the ledger's key for an owner's Idempotency-Key.

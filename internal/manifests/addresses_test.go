@@ -71,6 +71,7 @@ type sample struct {
 	Pass   settings.Secret  `env:"MYSQL_PASSWORD,required"`
 	Secret settings.Secret  `env:"JWT_SECRET,required"`
 	DB     string           `env:"MYSQL_DB"`
+	Proxy  string           `env:"TRUSTED_PROXIES"`
 	Dev    bool             `env:"DEV"`
 	Drain  settings.Seconds `env:"DRAIN_SECONDS"`
 	Grace  settings.Seconds `env:"GRACE_SECONDS"`

@@ -3,6 +3,7 @@ package mysql_test
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +19,8 @@ var sid = user.User{
 }
 
 // whole prints all that init.sql could have changed.
-const whole = "SHOW CREATE TABLE auth.user; SELECT * FROM auth.user ORDER BY id; SHOW GRANTS FOR 'auth_user'@'%';"
+const whole = "SHOW CREATE TABLE auth.user; SHOW CREATE TABLE auth.revoked; SHOW CREATE TABLE auth.login_failure; " +
+	"SELECT * FROM auth.user ORDER BY id; SELECT HEX(who), version FROM auth.revoked; SELECT * FROM auth.login_failure; SHOW GRANTS FOR 'auth_user'@'%';"
 
 func TestInitRunsAnyNumberOfTimes(t *testing.T) {
 	server, script := testserver.MySQL(t), initSQL(t)
@@ -27,6 +29,8 @@ func TestInitRunsAnyNumberOfTimes(t *testing.T) {
 		t.Errorf("init.sql prints %q", out)
 	}
 	wantUsers(t, open(t, config(t, server)), sid)
+	run(t, server, "INSERT INTO auth.revoked VALUES ('w', 't', 1, 0, 0); INSERT INTO auth.login_failure VALUES (1, 2, 3)")
+	defer empty(t, server)
 	first := run(t, server, whole)
 	for range 2 {
 		run(t, server, script)
@@ -43,7 +47,7 @@ func TestInitLeavesUsersAsTheyAre(t *testing.T) {
 		"sid is gone for good reason": {{Email: "ann@example.com", Password: "x", Admin: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, server, "DELETE FROM auth.user")
+			empty(t, server)
 			users := open(t, config(t, server))
 			for _, u := range rows {
 				if err := users.Add(t.Context(), u); err != nil {
@@ -81,6 +85,9 @@ func TestInitAdoptsTheOriginalsTable(t *testing.T) {
 			}
 			ann := user.User{Email: "ann@example.com", Password: "$écret", Admin: true}
 			wantUsers(t, users, ann, sid)
+			if again, err := users.Find(t.Context(), sid.Email); err != nil || again.Version != 1 {
+				t.Errorf("Find after SetPassword = %+v, %v, want version 1", again, err)
+			}
 			if err := users.ReplacePassword(t.Context(), ann.Email, "$Écret", "x"); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("ReplacePassword of another password = %v, want %v", err, fs.ErrNotExist)
 			}
@@ -96,8 +103,13 @@ func TestInitAdoptsTheOriginalsTable(t *testing.T) {
 
 func TestTheServiceIsGrantedWhatItNeedsAndNoMore(t *testing.T) {
 	out := run(t, testserver.MySQL(t), "SHOW GRANTS FOR 'auth_user'@'%'")
-	_, grants, _ := strings.Cut(out, "\n") // the first line is USAGE with the password's hash
-	if want := "GRANT SELECT, INSERT, UPDATE, DELETE ON `auth`.`user` TO `auth_user`@`%`\n"; grants != want {
-		t.Errorf("grants = %q, want %q", grants, want)
+	grants := strings.Split(strings.TrimSpace(out), "\n")[1:] // the first line is USAGE with the password's hash
+	slices.Sort(grants)
+	var want []string
+	for _, table := range []string{"login_failure", "revoked", "user"} {
+		want = append(want, "GRANT SELECT, INSERT, UPDATE, DELETE ON `auth`.`"+table+"` TO `auth_user`@`%`")
+	}
+	if diff := cmp.Diff(want, grants); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -1,5 +1,6 @@
-// Package mysql keeps users in the original system's table: database auth, table user, on MySQL or MariaDB. It knows SQL
-// and nothing of passwords; the table itself is made and altered by init.sql, never here.
+// Package mysql keeps users in the original system's table: database auth, table user, on MySQL or MariaDB; and beside it
+// which tokens were ended and what logins failed. It knows SQL and nothing of passwords; the tables are made and altered by
+// init.sql, never here.
 package mysql
 
 import (
@@ -31,7 +32,7 @@ const (
 	connAge     = 3 * time.Minute // below what firewalls and wait_timeout let pass, and new servers are found after it
 )
 
-// DB is the table of users. Its methods are safe for concurrent use; each fails when the database is away and works
+// DB is these tables. Its methods are safe for concurrent use; each fails when the database is away and works
 // again when it is back.
 type DB struct{ db *sql.DB }
 
@@ -69,10 +70,15 @@ func port(n int) int {
 
 // Ping returns nil if the database is there and has what the other methods need. The error says what to do.
 func (d *DB) Ping(ctx context.Context) error {
-	var n int
-	// The limit keeps it as cheap as a bare ping; names and the right to read are checked all the same.
-	err := d.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT id, email, password, admin FROM user LIMIT 1) AS any_user").Scan(&n)
-	return wrap("look at the user table", err)
+	for _, columns := range []string{"id, email, password, admin FROM user", "who, token, version, expires, changed FROM revoked", "slot, failures, last FROM login_failure"} {
+		var n int
+		// The limit keeps it as cheap as a bare ping; names and the right to read are checked all the same.
+		err := d.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT "+columns+" LIMIT 1) AS any_row").Scan(&n)
+		if err != nil {
+			return wrap("look at the tables", err)
+		}
+	}
+	return nil
 }
 
 // wrap says what was being done, and what to do about an error that an operator can mend.

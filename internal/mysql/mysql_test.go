@@ -24,9 +24,38 @@ func TestMain(m *testing.M) { testserver.Main(m) }
 func TestUsers(t *testing.T) {
 	server := testserver.MySQL(t)
 	porttest.TestUsers(t, func(t *testing.T) porttest.Users {
-		run(t, server, "DELETE FROM auth.user")
+		empty(t, server)
 		return open(t, config(t, server))
 	})
+}
+
+func TestTokens(t *testing.T) {
+	server := testserver.MySQL(t)
+	porttest.TestTokens(t, func(t *testing.T) porttest.Tokens {
+		empty(t, server)
+		return open(t, config(t, server))
+	})
+}
+
+func TestFailures(t *testing.T) {
+	server := testserver.MySQL(t)
+	porttest.TestFailures(t, func(t *testing.T) porttest.Failures {
+		empty(t, server)
+		return open(t, config(t, server))
+	})
+}
+
+func TestWhatHasExpiredIsDeletedByWhoComesNext(t *testing.T) {
+	server := testserver.MySQL(t)
+	empty(t, server)
+	run(t, server, "INSERT INTO auth.revoked VALUES ('old', 't', 0, 1, 0), ('kept', '', 7, 0, 0)")
+	if _, err := open(t, config(t, server)).Revoke(t.Context(), sid.Email, user.Print("t"), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if got := run(t, server, "SELECT COUNT(*), MAX(version) FROM auth.revoked"); got != "2\t7\n" {
+		t.Errorf("rows and highest version: %q, want the kept one and the new one", got)
+	}
+	empty(t, server)
 }
 
 func TestPingSaysWhatToDo(t *testing.T) {
@@ -43,6 +72,8 @@ func TestPingSaysWhatToDo(t *testing.T) {
 		"no column": {
 			before: "ALTER TABLE auth.user RENAME COLUMN admin TO gone", after: "ALTER TABLE auth.user RENAME COLUMN gone TO admin", want: "init.sql",
 		},
+		"no table of tokens":   {before: "RENAME TABLE auth.revoked TO auth.gone", after: "RENAME TABLE auth.gone TO auth.revoked", want: "init.sql"},
+		"no table of failures": {before: "RENAME TABLE auth.login_failure TO auth.gone", after: "RENAME TABLE auth.gone TO auth.login_failure", want: "init.sql"},
 		"no rights": {
 			before: "REVOKE SELECT ON auth.user FROM 'auth_user'@'%'", after: "GRANT SELECT ON auth.user TO 'auth_user'@'%'", want: "init.sql",
 		},
@@ -180,6 +211,12 @@ func config(t *testing.T, server *testserver.MariaDB) mysql.Config {
 		t.Fatal(err)
 	}
 	return mysql.Config{Host: host, Port: n, User: testserver.MySQLUser, Password: testserver.MySQLPassword, Database: testserver.MySQLDatabase}
+}
+
+// empty leaves the tables as init.sql makes them, without sid.
+func empty(t *testing.T, server *testserver.MariaDB) {
+	t.Helper()
+	run(t, server, "DELETE FROM auth.user; DELETE FROM auth.revoked; DELETE FROM auth.login_failure")
 }
 
 func initSQL(t *testing.T) string {

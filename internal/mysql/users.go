@@ -24,8 +24,10 @@ func (d *DB) find(ctx context.Context, email string) (id int64, u user.User, err
 	if !utf8.ValidString(email) {
 		return 0, user.User{}, fs.ErrNotExist
 	}
-	row := d.db.QueryRowContext(ctx, "SELECT id, email, password, admin FROM user WHERE email = ?", email)
-	err = row.Scan(&id, &u.Email, &u.Password, &u.Admin)
+	// In one statement: a version from after a change of the password would let in the password from before.
+	const statement = "SELECT id, email, password, admin, COALESCE((SELECT version FROM revoked WHERE who = ? AND token = ?), 0) FROM user WHERE email = ?"
+	who := user.Print(email)
+	err = d.db.QueryRowContext(ctx, statement, who[:], all[:], email).Scan(&id, &u.Email, &u.Password, &u.Admin, &u.Version)
 	switch {
 	case errors.Is(err, sql.ErrNoRows), err == nil && u.Email != email:
 		return 0, user.User{}, fs.ErrNotExist
@@ -44,11 +46,12 @@ func (d *DB) Add(ctx context.Context, u user.User) error {
 	return wrap("add user", err)
 }
 
-// SetPassword replaces the password as stored; fs.ErrNotExist if there is no row of exactly that address.
+// SetPassword replaces the password as stored and ends the user's tokens; fs.ErrNotExist if there is no row of exactly
+// that address.
 func (d *DB) SetPassword(ctx context.Context, email, hash string) error {
 	id, _, err := d.find(ctx, email)
 	if err == nil {
-		err = d.one(ctx, "UPDATE user SET password = ? WHERE id = ?", hash, id)
+		err = d.ending(ctx, email, "UPDATE user SET password = ? WHERE id = ?", hash, id)
 	}
 	return wrap("set password", err)
 }
@@ -59,23 +62,44 @@ func (d *DB) ReplacePassword(ctx context.Context, email, old, hash string) error
 	id, _, err := d.find(ctx, email)
 	if err == nil {
 		const statement = "UPDATE user SET password = ? WHERE id = ? AND CAST(CONVERT(password USING utf8mb4) AS BINARY) = ?"
-		err = d.one(ctx, statement, hash, id, []byte(old))
+		err = one(ctx, d.db, statement, hash, id, []byte(old))
 	}
 	return wrap("replace password", err)
 }
 
-// Delete removes the row; fs.ErrNotExist if there is none of exactly that address.
+// Delete removes the row and ends the user's tokens; fs.ErrNotExist if there is none of exactly that address.
 func (d *DB) Delete(ctx context.Context, email string) error {
 	id, _, err := d.find(ctx, email)
 	if err == nil {
-		err = d.one(ctx, "DELETE FROM user WHERE id = ?", id)
+		err = d.ending(ctx, email, "DELETE FROM user WHERE id = ?", id)
 	}
 	return wrap("delete user", err)
 }
 
+// ending runs a statement that is to hit the user's row, and ends their tokens.
+func (d *DB) ending(ctx context.Context, email, statement string, args ...any) error {
+	tx, err := d.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	if err := one(ctx, tx, statement, args...); err != nil {
+		return err
+	}
+	if err := raise(ctx, tx, user.Print(email)); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// executor is the database or a transaction.
+type executor interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
 // one runs a statement that is to hit a row; fs.ErrNotExist if somebody has deleted or changed it in the meantime.
-func (d *DB) one(ctx context.Context, statement string, args ...any) error {
-	result, err := d.db.ExecContext(ctx, statement, args...)
+func one(ctx context.Context, db executor, statement string, args ...any) error {
+	result, err := db.ExecContext(ctx, statement, args...)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,8 @@ func (p *payload) UnmarshalJSON(data []byte) error {
 	}
 	var nbf int64
 	err = errors.Join(fields.read("username", &p.Username), fields.read("admin", &p.Admin),
-		fields.read("exp", &p.Exp), fields.read("iat", &p.Iat), fields.read("nbf", &nbf))
+		fields.read("exp", &p.Exp), fields.read("iat", &p.Iat), fields.read("nbf", &nbf),
+		fields.read("jti", &p.Claims.ID), fields.read("ver", &p.Version))
 	if err != nil {
 		return err
 	}
@@ -57,7 +58,7 @@ func date(seconds int64, shift time.Duration) *jwt.NumericDate {
 }
 
 // checkHeader refuses what would change what the signature or the payload means. Where a key could be found (kid, jku,
-// jwk, x5u) is ignored: there is one.
+// jwk, x5u) is ignored: all are tried.
 func checkHeader(head []byte) error {
 	fields, err := object(head)
 	if err != nil {

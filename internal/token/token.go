@@ -1,5 +1,5 @@
-// Package token signs and verifies the JSON Web Tokens that say who somebody is: HS256 under one shared secret, with the
-// claims of the original system. It is pure: it reads no clock, no header and no database, and whether a user may do what
+// Package token signs and verifies the JSON Web Tokens that say who somebody is: HS256 under a shared secret, with the
+// claims of the original system and two of ours. It is pure: it reads no clock, no header and no database, and whether a user may do what
 // they ask for is for its callers.
 //
 // Form, algorithm, signature and times are golang-jwt's. What it lets pass is refused here: tokens longer than any of
@@ -7,6 +7,8 @@
 package token
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -28,23 +30,43 @@ const (
 	skew     = 30 * time.Second // by which the clock of whoever signed may be ahead of ours
 )
 
-// Claims are what a token says. Times are seconds since 1970, as on the wire.
+// Claims are what a token says. Times are seconds since 1970, as on the wire. ID and Version are ours: the original's
+// tokens have neither.
 type Claims struct {
 	Admin    bool   `json:"admin"` // may use the service; absent means no
 	Exp      int64  `json:"exp"`   // from this second on the token is worth nothing
 	Iat      int64  `json:"iat"`   // when it was signed; 0 if the token does not say
 	Username string `json:"username"`
+	ID       string `json:"jti,omitempty"` // tells the token from all others
+	Version  uint32 `json:"ver,omitempty"` // of the user's tokens: those below the one that counts are worth nothing
 }
 
 // Key signs and verifies. The zero Key does neither.
-type Key struct{ secret []byte }
+type Key struct{ secrets [][]byte }
 
-// NewKey makes a key of the bytes of JWT_SECRET, as they are. A short secret is refused: it could be found by trying.
-func NewKey(secret string) (Key, error) {
-	if len(secret) < MinSecret {
-		return Key{}, fmt.Errorf("JWT_SECRET has %d bytes; at least %d are needed, for example from: openssl rand -hex 32", len(secret), MinSecret)
+// Separator is between the secrets of a JWT_SECRET that has several.
+const Separator = ","
+
+// NewKey makes a key of JWT_SECRET: one secret, the bytes as they are, or several with commas between. The first signs,
+// all verify, so that a secret is replaced without ending the tokens signed with the one before. A short one is refused:
+// it could be found by trying.
+func NewKey(secrets string) (Key, error) {
+	var k Key
+	for secret := range strings.SplitSeq(secrets, Separator) {
+		if len(secret) < MinSecret {
+			return Key{}, tooShort(len(secret), len(k.secrets), secrets)
+		}
+		k.secrets = append(k.secrets, []byte(secret))
 	}
-	return Key{[]byte(secret)}, nil
+	return k, nil
+}
+
+func tooShort(length, before int, secrets string) error {
+	which := ""
+	if strings.Contains(secrets, Separator) {
+		which = fmt.Sprintf(", of its secrets between commas number %d,", before+1)
+	}
+	return fmt.Errorf("JWT_SECRET%s has %d bytes; at least %d are needed, for example from: openssl rand -hex 32", which, length, MinSecret)
 }
 
 func (Key) String() string { return "***" }
@@ -54,10 +76,10 @@ func (Key) GoString() string { return "***" }
 
 // Sign returns the token of the claims.
 func (k Key) Sign(c Claims) (string, error) {
-	if len(k.secret) == 0 {
+	if len(k.secrets) == 0 {
 		return "", errors.New("sign token: no key")
 	}
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &payload{Claims: c}).SignedString(k.secret)
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &payload{Claims: c}).SignedString(k.secrets[0])
 	if err != nil {
 		return "", fmt.Errorf("sign token: %w", err)
 	}
@@ -92,13 +114,25 @@ func (k Key) verify(token string, now time.Time) (Claims, error) {
 	return p.Claims, err
 }
 
-// forToken is the library's question which key a token is signed with: ours, or none if its header is not to our liking.
+// forToken is the library's question which key a token is signed with: one of ours, or none if its header is not to our liking.
 // The header is decoded once more: the library's map no longer tells whether a name was given twice.
 func (k Key) forToken(t *jwt.Token) (any, error) {
-	if len(k.secret) == 0 {
+	if len(k.secrets) == 0 {
 		return nil, errors.New("no key")
 	}
 	text, _, _ := strings.Cut(t.Raw, ".")
 	head, _ := base64.RawURLEncoding.DecodeString(text) // the library has done it before
-	return k.secret, checkHeader(head)
+	var set jwt.VerificationKeySet
+	for _, secret := range k.secrets {
+		set.Keys = append(set.Keys, secret)
+	}
+	return set, checkHeader(head)
+}
+
+// Mac is a fingerprint that only who has the key, not the zero one, can make, and that is no signature of a token: those have no NUL in what
+// they sign. Other purposes give other fingerprints.
+func (k Key) Mac(purpose, text string) (sum [sha256.Size]byte) {
+	h := hmac.New(sha256.New, k.secrets[0])
+	h.Write([]byte(purpose + "\x00" + text))
+	return [sha256.Size]byte(h.Sum(nil))
 }

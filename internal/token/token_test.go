@@ -92,6 +92,85 @@ func TestAKeyIsNeverPrinted(t *testing.T) {
 	}
 }
 
+func TestATokenKeepsItsNameAndVersion(t *testing.T) {
+	want := Claims{Username: "sid@gmail.com", Exp: iat + day, Iat: iat, ID: "a-name", Version: 1<<32 - 1}
+	token, err := key(t).Sign(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := key(t).Verify(token, now); err != nil || got != want {
+		t.Errorf("Verify = %+v, %v, want %+v", got, err, want)
+	}
+}
+
+func TestOfSeveralSecretsTheFirstSignsAndAllVerify(t *testing.T) {
+	second, third := strings.Repeat("2", MinSecret), strings.Repeat("3", MinSecret)
+	rotated, err := NewKey(second + "," + secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		verifier, signer string
+		good             bool
+	}{
+		"the first":           {second + "," + secret, second, true},
+		"the second":          {second + "," + secret, secret, true},
+		"one that is gone":    {second + "," + third, secret, false},
+		"all of them at once": {second + "," + secret, second + secret, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, err := NewKey(tt.verifier)
+			if err != nil {
+				t.Fatal(err)
+			}
+			head, payload := enc(header), enc(claims)
+			_, err = k.Verify(head+"."+payload+"."+signed(sha256.New, tt.signer, head, payload), now)
+			if good := err == nil; good != tt.good {
+				t.Errorf("Verify: %v, want good = %v", err, tt.good)
+			}
+		})
+	}
+	token, err := rotated.Sign(sid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, err := NewKey(second); err != nil {
+		t.Error(err)
+	} else if _, err := first.Verify(token, now); err != nil {
+		t.Errorf("the first secret does not verify what was signed: %v", err)
+	}
+}
+
+func TestEachOfSeveralSecretsIsLongEnough(t *testing.T) {
+	for _, list := range []string{secret + ",", "," + secret, secret + ",short-one," + secret, secret + ",," + secret} {
+		_, err := NewKey(list)
+		if err == nil || !strings.Contains(err.Error(), "JWT_SECRET") || strings.Contains(err.Error(), "short-one") {
+			t.Errorf("NewKey(%q) = %v, want an error that names JWT_SECRET and shows nothing of it", list, err)
+		}
+	}
+}
+
+func TestAMacTellsPurposesAndKeysApart(t *testing.T) {
+	other, err := NewKey(strings.Repeat("x", MinSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := key(t).Mac("address", "x")
+	for name, got := range map[string][32]byte{
+		"another purpose":                  key(t).Mac("account", "x"),
+		"another text":                     key(t).Mac("address", "y"),
+		"another key":                      other.Mac("address", "x"),
+		"text that looks like the purpose": key(t).Mac("a", "ddressx"),
+	} {
+		if got == mac {
+			t.Errorf("%s gives the same", name)
+		}
+	}
+	if mac != key(t).Mac("address", "x") {
+		t.Error("the same gives another")
+	}
+}
+
 // The header and claims of a good token; the tables below put other things in their place.
 const (
 	header = `{"alg":"HS256","typ":"JWT"}`
@@ -115,7 +194,7 @@ func TestTimesAndUnusedClaims(t *testing.T) {
 		"exp as far as a number goes":    {payload: `{"username":"u","exp":9223372036854775807}`, good: true},
 		"iat long before time began":     {payload: `{"username":"u","exp":1700086400,"iat":-9223372036854775808}`, good: true},
 		"no iat":                         {payload: `{"username":"u","exp":1700086400}`, good: true},
-		"unknown claims":                 {payload: `{"username":"u","exp":1700086400,"iss":"x","jti":{"a":[1]}}`, good: true},
+		"unknown claims":                 {payload: `{"username":"u","exp":1700086400,"iss":"x","sub":{"a":[1]}}`, good: true},
 		"white space":                    {payload: " {\"username\" : \"u\",\n\"exp\": 1700086400 } ", good: true},
 		"no typ":                         {head: `{"alg":"HS256"}`, payload: claims, good: true},
 		"typ in lower case":              {head: `{"typ":"jwt","alg":"HS256"}`, payload: claims, good: true},
@@ -239,6 +318,12 @@ func hostile() map[string]string {
 	}
 	for _, iat := range []string{"null", `"1"`, "1.5", "1700001000", "9223372036854775807", "1e3"} {
 		all["iat "+iat] = made(header, `{"username":"u","exp":1700086400,"iat":`+iat+`}`)
+	}
+	for _, jti := range []string{"null", "1", `{"a":[1]}`, "true"} {
+		all["jti "+jti] = made(header, `{"username":"u","exp":1700086400,"jti":`+jti+`}`)
+	}
+	for _, ver := range []string{"null", `"1"`, "-1", "1.5", "4294967296", "true"} {
+		all["ver "+ver] = made(header, `{"username":"u","exp":1700086400,"ver":`+ver+`}`)
 	}
 	for _, admin := range []string{`"true"`, "1", "null", "[true]", `{"$ne":false}`} {
 		all["admin "+admin] = made(header, `{"username":"u","exp":1700086400,"admin":`+admin+`}`)

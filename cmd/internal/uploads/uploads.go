@@ -1,8 +1,9 @@
-// Package uploads is the settings of uploads and sweeping that the gateway and the suite in one process have in common.
+// Package uploads is the settings of uploads, sweeping and clients that the gateway and the suite in one process have in common.
 package uploads
 
 import (
 	"errors"
+	"net/netip"
 
 	"mp3converter/internal/gateway"
 	"mp3converter/internal/settings"
@@ -16,6 +17,7 @@ type Settings struct {
 	MaxDownloads   int              `env:"MAX_DOWNLOADS" envDefault:"256" doc:"downloads at once, each some 4 MiB of memory; one more is answered 503"`
 	Stall          settings.Seconds `env:"STALL_SECONDS" envDefault:"30" doc:"a sender silent for this long is cut off with 408"`
 	Sweep          settings.Seconds `env:"SWEEP_SECONDS" envDefault:"10" doc:"how often to look for jobs nobody was rung for, and for garbage"`
+	TrustedProxies []netip.Prefix   `env:"TRUSTED_PROXIES" doc:"networks of the proxies in front, as 10.244.0.0/16,fd00::/8: their X-Forwarded-For says who the client is; without it whoever connects is"`
 }
 
 // Validate reports what the variables cannot be.
@@ -35,4 +37,5 @@ func (s Settings) Apply(c *gateway.Config) {
 	c.MaxUpload, c.MaxUploads, c.MaxUploadsEach = s.MaxUpload, s.MaxUploads, s.MaxUploadsEach
 	c.MaxDownloads = s.MaxDownloads
 	c.Stall, c.SweepEvery = s.Stall.D(), s.Sweep.D()
+	c.TrustedProxies = s.TrustedProxies
 }

@@ -1,0 +1,56 @@
+package web
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Behind has handlers see the client where a proxy stands between: of a request that comes from a trusted network,
+// RemoteAddr becomes the address, without a port, that X-Forwarded-For names for it. Each proxy adds at the end whom it has
+// heard, so the last that is no trusted proxy is the client; what stands before it anybody can write. Anybody else's header
+// is ignored.
+func Behind(trusted []netip.Prefix) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if came := Client(r); isTrusted(trusted, came) {
+				r = r.WithContext(r.Context()) // a copy
+				r.RemoteAddr = forwarded(trusted, came, r.Header.Values("X-Forwarded-For")).String()
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// Client is the address that a request came from, as far as Behind knows; the zero Addr if there is none.
+func Client(r *http.Request) netip.Addr { return parseAddr(r.RemoteAddr) }
+
+// parseAddr takes an address with or without a port.
+func parseAddr(s string) netip.Addr {
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		with, _ := netip.ParseAddrPort(s) // else zero
+		addr = with.Addr()
+	}
+	return addr.Unmap().WithZone("")
+}
+
+func isTrusted(trusted []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// forwarded goes back from the connection's address as far as it is trusted.
+func forwarded(trusted []netip.Prefix, client netip.Addr, headers []string) netip.Addr {
+	for _, hop := range slices.Backward(strings.Split(strings.Join(headers, ","), ",")) {
+		addr := parseAddr(strings.TrimSpace(hop))
+		if !addr.IsValid() {
+			break // whoever wrote this, we know nobody before them
+		}
+		client = addr
+		if !isTrusted(trusted, addr) {
+			break
+		}
+	}
+	return client
+}
