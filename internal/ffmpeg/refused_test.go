@@ -14,6 +14,7 @@ import (
 
 	"mp3converter/internal/ffmpeg/container"
 	"mp3converter/internal/job"
+	"mp3converter/internal/sandbox"
 	"mp3converter/internal/testmedia"
 )
 
@@ -212,7 +213,8 @@ func hls(path string) string {
 	return "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n" + path + "\n#EXT-X-ENDLIST\n"
 }
 
-// The second wall behind the sniffer: ffmpeg itself must not follow a playlist, whatever demuxer it is told to use.
+// The second wall behind the sniffer: ffmpeg itself must not follow a playlist, whatever demuxer it is told to use. The
+// third, the kernel, is left out here.
 func TestFFmpegOpensNoOtherFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -241,14 +243,17 @@ func TestFFmpegOpensNoOtherFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := Runner{}.withDefaults()
+			r := Runner{Sandbox: sandbox.Limits}.withDefaults()
 			args := r.args(format, Options{})
 			if i := slices.Index(args, "-format_whitelist"); !slices.Contains(supported, format) {
 				args[i+1] = string(supported[0]) // a demuxer that is not in the list
 			}
-			cmd := r.command(t.Context(), args, in, out)
+			cmd, err := r.command(t.Context(), args, 0, []*os.File{in}, []*os.File{out})
+			if err != nil {
+				t.Fatal(err)
+			}
 			cmd.Dir = dir // where a relative name would lead to something
-			if err := <-r.start(cmd); err != nil {
+			if err := <-start(cmd); err != nil {
 				t.Fatal(err)
 			}
 			info, err := out.Stat()
