@@ -34,12 +34,13 @@ type outcome struct {
 	ended    bool           // see progress
 	signal   syscall.Signal // that ended ffmpeg; 0 is none
 	code     int            // exit status
+	cpu      time.Duration  // that ffmpeg has used
 }
 
 func (p *process) outcome(m mp3) outcome {
 	o := outcome{
 		video: p.video, mp3: m, findings: p.findings, reach: p.progress.reach(), ended: p.progress.ended(),
-		code: p.state.ExitCode(),
+		code: p.state.ExitCode(), cpu: p.state.UserTime() + p.state.SystemTime(),
 	}
 	if status, ok := p.state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		o.signal = status.Signal()
@@ -91,6 +92,8 @@ func (r Runner) judge(o outcome) error {
 		return fmt.Errorf("ffmpeg: out of memory: %s", o.findings.complaint)
 	case o.mp3.bytes >= r.MaxBytes, o.signal == syscall.SIGXFSZ:
 		return job.Failing(job.ReasonTooLarge, "%d MB is the limit", r.MaxBytes/1e6)
+	case o.signal == syscall.SIGKILL && o.cpu > r.allowed(o.video.bytes, r.MaxDuration)-time.Second: // the kernel counts more finely
+		return job.Failing(job.ReasonTooSlow, "%s of sound in %s of a processor's time", clock(o.reach), clock(o.cpu))
 	case o.signal != 0:
 		return fmt.Errorf("ffmpeg: ended by signal: %v", o.signal)
 	case o.code != 0:

@@ -32,10 +32,7 @@ func lower(which int, most int64) error {
 	if err := unix.Prlimit(0, which, nil, &limit); err != nil {
 		return err
 	}
-	limit.Cur = min(limit.Max, uint64(most)) //nolint:gosec // limits are not negative
-	if which == unix.RLIMIT_CPU {
-		most++ // at Cur a signal says so, and can be caught; at Max the end comes
-	}
 	limit.Max = min(limit.Max, uint64(most)) //nolint:gosec // limits are not negative
+	limit.Cur = limit.Max                    // with CPU too: the signal that would come first can be ignored
 	return unix.Prlimit(0, which, &limit, nil)
 }
