@@ -159,3 +159,21 @@ func TestWithoutEnterNothingStarts(t *testing.T) {
 		t.Errorf("%v:\n%s", err, out)
 	}
 }
+
+// What the sandbox costs is the difference.
+func BenchmarkStart(b *testing.B) {
+	b.Run("bare", func(b *testing.B) {
+		for b.Loop() {
+			if out, err := exec.CommandContext(b.Context(), "/bin/true").CombinedOutput(); err != nil {
+				b.Fatalf("%v: %s", err, out)
+			}
+		}
+	})
+	b.Run("sandbox", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := output(Available(), "/bin/true"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
