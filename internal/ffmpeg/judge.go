@@ -70,11 +70,23 @@ func readMP3(out *os.File) (mp3, error) {
 // whole reports whether the MP3 says how long it is and is no shorter.
 func (m mp3) whole() bool { return m.Format == container.MP3 && m.Exact && !m.Cut }
 
+// What sound is like, from telephones to studios: 16 channels are what the cable of a broadcast camera carries, and the most
+// that ffmpeg mixes down.
+const (
+	maxChannels = 16
+	minRate     = 1_000
+	maxRate     = 768_000
+)
+
 // refuse says what is already certain from the video's headers.
 func (r Runner) refuse(f container.Facts) error {
 	switch present := f.Sound - f.Missing; {
 	case f.Locked:
 		return job.Failing(job.ReasonUnsupported, "its sound is encrypted")
+	case f.Form.Channels > maxChannels:
+		return job.Failing(job.ReasonUnsupported, "%d channels, and %d is the limit", f.Form.Channels, maxChannels)
+	case f.Form.Rate > 0 && (f.Form.Rate < minRate || f.Form.Rate > maxRate):
+		return job.Failing(job.ReasonUnsupported, "%d samples per second, and %d to %d are the limits", f.Form.Rate, minRate, maxRate)
 	case f.Exact && f.Sound > r.MaxDuration:
 		return job.Failing(job.ReasonTooLong, "%s, and %s is the limit", clock(f.Sound), clock(r.MaxDuration))
 	case f.Exact && !enough(present, f.Sound):
