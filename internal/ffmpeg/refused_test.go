@@ -3,6 +3,7 @@ package ffmpeg
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -302,6 +303,49 @@ func TestUnlikelySound(t *testing.T) {
 				reason(t, err, tt.want)
 			case err != nil || result.Duration == 0:
 				t.Errorf("%v of sound, %v", result.Duration, err)
+			}
+		})
+	}
+}
+
+// Files that promise too much end as failures, by ffmpeg or before: they neither crash it nor take it long. Two ask for so
+// much memory that it can be told from a machine with little by trying again only.
+func TestFilesThatPromiseTooMuch(t *testing.T) {
+	t.Parallel()
+	clip := read(t, testmedia.Clip(t, testmedia.Spec{Flags: []string{"-movflags", "+faststart"}}))
+	behind := func(name string, offset int, number uint32) []byte { // of the sound's track, which is the second
+		b := slices.Clone(clip)
+		at := bytes.LastIndex(b, []byte(name)) + 4 + offset
+		binary.BigEndian.PutUint32(b[at:], number)
+		return b
+	}
+	box := func(kind string, size uint32, body ...byte) []byte {
+		return slices.Concat(binary.BigEndian.AppendUint32(nil, size), []byte(kind), body)
+	}
+	ftyp := box("ftyp", 16, []byte("isom\x00\x00\x00\x00")...)
+	ebml := []byte("\x1A\x45\xDF\xA3\x80\x18\x53\x80\x67\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF") // a segment without end
+	for name, data := range map[string][]byte{
+		"2^32 sizes of samples":         behind("stsz", 8, math.MaxUint32),
+		"2^32 chunks":                   behind("stco", 4, math.MaxUint32),
+		"2^32 runs of samples":          behind("stts", 4, math.MaxUint32),
+		"samples of 2^32 ticks":         behind("stts", 12, math.MaxUint32),
+		"samples of 2^31 bytes":         behind("stsz", 4, math.MaxInt32),
+		"a box within itself":           slices.Concat(ftyp, box("moov", 8), box("moov", 0)),
+		"boxes of no size":              slices.Concat(ftyp, bytes.Repeat(box("moov", 0), 10_000)),
+		"boxes of 64-bit nonsense":      slices.Concat(ftyp, bytes.Repeat(box("moov", 1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF), 10_000)),
+		"ten thousand boxes in boxes":   slices.Concat(ftyp, bytes.Repeat(box("moov", 0x00FFFFFF), 10_000)),
+		"ten thousand endless elements": slices.Concat(ebml, bytes.Repeat([]byte("\x16\x54\xAE\x6B\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xAE\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), 10_000)),
+		"ten thousand clusters of none": slices.Concat(ebml, bytes.Repeat([]byte("\x1F\x43\xB6\x75\x80"), 10_000)),
+		"a million tags in front":       slices.Concat(bytes.Repeat([]byte("ID3\x04\x00\x00\x00\x00\x00\x00"), 1_000_000), clip),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := convert(t, Runner{}, testmedia.File(t, ".bin", data), Options{})
+			if failure := (*job.Failure)(nil); errors.As(err, &failure) {
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), "out of memory") {
+				t.Errorf("error %v, want a failure", err)
 			}
 		})
 	}
