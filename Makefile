@@ -14,10 +14,10 @@ SERVICES := auth gateway converter notification
 export TOOLS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test quick lint crash faults soak bench fuzz images ffmpeg sbom tools clean
+.PHONY: help demo run build test quick lint manifests-check crash faults soak bench fuzz images ffmpeg sbom secrets tools clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 demo: bin/mp3converter ## run the main job once, on embedded stores, and show it: make demo [FILE=video]
 	@.ci/deps demo
@@ -32,7 +32,7 @@ build: $(COMMANDS:%=bin/%) ## build all commands into bin/
 bin/%: $(shell find cmd internal -name '*.go' -o -name '*.sql' -o -name '*.html' -o -name '*.css') go.mod go.sum
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/$*
 
-test: deps tools lint ## run all tests, on real servers: make test [PKG=./internal/job]
+test: deps tools lint bin/ffmpeg ## run all tests, on real servers: make test [PKG=./internal/job]
 	go test -race -timeout 14m $(PKG)
 
 quick: tools ## run the tests of one package again: make quick PKG=./internal/gateway
@@ -42,6 +42,10 @@ lint: tools ## gofmt, go vet and golangci-lint
 	@unformatted=$$(gofmt -l cmd internal); [[ -z $$unformatted ]] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	go vet ./...
 	$(TOOLS)/golangci-lint run ./...
+
+manifests-check: ## check manifests/ and the overlays of deploy/, without a cluster; make test does too
+	go test ./internal/manifests
+	go test $(SERVICES:%=./cmd/%) -run TestManifests
 
 crash: deps tools ## kill, fail and stall every service at every crash point: all runs, then the checker's word
 	go test -race -v -timeout 60m ./internal/faults -run 'TestCrashPoints' -full
@@ -68,6 +72,12 @@ images: ## build the four images with any Docker, and print their sizes: make im
 	@for service in $(SERVICES); do \
 	  docker image inspect -f '{{index .RepoTags 0}} {{.Size}}' mp3converter/$$service:$(TAG); done | awk '{ printf "%-36s %5.1f MB\n", $$1, $$2 / 1e6 }'
 
+sbom: $(TOOLS)/syft ## write what the images of make images are made of to bin/sbom/, as SPDX
+	@mkdir -p bin/sbom; tar=$$(mktemp); trap 'rm -f $$tar' EXIT; for service in $(SERVICES); do \
+	  docker save -o $$tar mp3converter/$$service:$(TAG) && SYFT_CHECK_FOR_APP_UPDATE=false $(TOOLS)/syft scan -q docker-archive:$$tar \
+	    --source-name mp3converter/$$service --source-version $(TAG) -o spdx-json=bin/sbom/$$service.spdx.json || exit 1; \
+	  echo "bin/sbom/$$service.spdx.json: $$(grep -o '"SPDXID":"SPDXRef-Package-' bin/sbom/$$service.spdx.json | wc -l) packages"; done
+
 ffmpeg: bin/ffmpeg ## build the converter image's ffmpeg for this Debian machine: the commands in bin/ prefer it
 
 bin/ffmpeg: deploy/ffmpeg/build
@@ -87,6 +97,12 @@ $(TOOLS)/toxiproxy: internal/tools/toxiproxy/go.sum
 
 $(TOOLS)/golangci-lint: internal/tools/lint/go.sum
 	cd internal/tools/lint && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(TOOLS)/syft: internal/tools/sbom/go.sum
+	cd internal/tools/sbom && go build -o $@ github.com/anchore/syft/cmd/syft
+
+secrets: ## put random passwords and keys into the cluster, in place of the published ones: make secrets [ROTATE=1]
+	@deploy/secrets/run $(if $(ROTATE),--rotate)
 
 clean: ## remove what was built, and the data of make run
 	rm -rf bin .tools .data

@@ -12,7 +12,7 @@ import (
 var (
 	services = []string{"auth", "converter", "gateway", "notification"}
 	adapters = []string{"embedded", "ffmpeg", "mongodb", "mysql", "rabbit", "smtp"}
-	testOnly = []string{"bench", "checker", "porttest", "testmedia", "testserver", "testsuite"}
+	testOnly = []string{"bench", "checker", "manifests", "porttest", "testmedia", "testserver", "testsuite"}
 	pure     = []string{"job", "token", "user"} // no I/O: these import no other package of ours but each other
 )
 
@@ -62,6 +62,19 @@ func TestOnlyCommandsSeeBothAServiceAndItsAdapters(t *testing.T) {
 			case slices.Contains(pure, name) && !slices.Contains(pure, used):
 				t.Errorf("%s imports %s, but does no I/O", name, used)
 			}
+		}
+	}
+}
+
+func TestNoCommandContainsWhatIsForTests(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "mp3converter/cmd/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for path := range strings.FieldsSeq(string(out)) {
+		rest, ours := strings.CutPrefix(path, prefix)
+		if ours && slices.Contains(testOnly, top(rest)) || strings.HasPrefix(path, "k8s.io/") || strings.HasPrefix(path, "sigs.k8s.io/") {
+			t.Errorf("a command contains %s, which is for tests", path)
 		}
 	}
 }

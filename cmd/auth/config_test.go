@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"mp3converter/internal/daemon"
+	"mp3converter/internal/manifests"
 	"mp3converter/internal/settings"
 	"mp3converter/internal/settings/readme"
 )
@@ -23,5 +24,15 @@ func TestThePublishedSecretIsForMinikubeOnly(t *testing.T) {
 	}
 	if _, err := settings.Load[config](append(env[:2:2], "JWT_SECRET="+strings.Repeat("s", 32))); err != nil {
 		t.Errorf("with a secret of one's own: %v", err)
+	}
+}
+
+func TestManifestsSetWhatItKnowsAndNeeds(t *testing.T) {
+	set, err := manifests.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, finding := range manifests.Environment[config](set, "auth") {
+		t.Error(finding)
 	}
 }

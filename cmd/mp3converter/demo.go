@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ func demo(cfg config, args []string) error {
 			return err
 		}
 		p.Go("demo", func(ctx context.Context) error {
-			d := &story{out: os.Stdout, dir: dir, ffmpeg: cfg.Encoder.FFmpeg, suite: s}
+			d := &story{out: os.Stdout, dir: dir, ffmpeg: cmp.Or(cfg.Encoder.FFmpeg, "ffmpeg"), suite: s}
 			if err := d.tell(ctx, args); err != nil {
 				return err
 			}
@@ -56,7 +57,7 @@ func demo(cfg config, args []string) error {
 type story struct {
 	out    io.Writer
 	dir    string // temporary
-	ffmpeg string
+	ffmpeg string // makes the clip and measures, so a full build: PATH's, not the one beside us
 	suite  *suite
 
 	video string

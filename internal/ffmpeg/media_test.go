@@ -244,7 +244,7 @@ func TestCBR128IsTheOriginals(t *testing.T) {
 			t.Parallel()
 			clip := testmedia.Clip(t, spec)
 			want := filepath.Join(t.TempDir(), "original.mp3")
-			original := exec.CommandContext(t.Context(), "ffmpeg", "-i", clip, "-vn", "-ac", "2", "-ar", "44100", "-c:a", "libmp3lame", want)
+			original := exec.CommandContext(t.Context(), testmedia.FFmpeg, "-i", clip, "-vn", "-ac", "2", "-ar", "44100", "-c:a", "libmp3lame", want)
 			if out, err := original.CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}

@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if video := os.Getenv("FFMPEG_TEST_CHILD"); video != "" {
 		os.Exit(convertForEver(video, os.Getenv("FFMPEG_TEST_SCRATCH")))
 	}
+	if dir := os.Getenv(folderOfFFmpeg); dir != "" {
+		_ = os.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	}
 	goleak.VerifyTestMain(m)
 }
 

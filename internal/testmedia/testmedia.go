@@ -261,8 +261,18 @@ func cached(tb testing.TB, name string, build func(path string) error) string {
 	return path
 }
 
+// FFmpeg is the full build, as PATH had it when the program started: tests may put another ffmpeg there.
+var FFmpeg = full("ffmpeg")
+
+func full(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	return name
+}
+
 func run(args ...string) ([]byte, error) {
-	return command("ffmpeg", append([]string{"-nostdin", "-hide_banner", "-loglevel", "error"}, args...)...)
+	return command(FFmpeg, append([]string{"-nostdin", "-hide_banner", "-loglevel", "error"}, args...)...)
 }
 
 // command runs a program of the ffmpeg family and returns what it prints.

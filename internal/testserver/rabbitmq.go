@@ -71,13 +71,18 @@ func (r *Rabbit) NewVhost() (string, error) {
 
 // Ctl runs rabbitmqctl against the server and returns what it printed.
 func (r *Rabbit) Ctl(args ...string) (string, error) {
-	cmd := exec.Command(rabbitHome+"rabbitmqctl", append([]string{"--quiet", "--node", nodeName(r.Addr)}, args...)...)
-	cmd.Env, cmd.Dir = r.env(r.Dir, r.Addr), r.Dir
-	out, err := cmd.CombinedOutput()
+	out, err := r.CtlCommand(args...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("rabbitmqctl %s: %w: %s", strings.Join(args, " "), err, out)
 	}
 	return string(out), nil
+}
+
+// CtlCommand is what Ctl runs.
+func (r *Rabbit) CtlCommand(args ...string) *exec.Cmd {
+	cmd := exec.Command(rabbitHome+"rabbitmqctl", append([]string{"--quiet", "--node", nodeName(r.Addr)}, args...)...)
+	cmd.Env, cmd.Dir = r.env(r.Dir, r.Addr), r.Dir
+	return cmd
 }
 
 // Flush makes the queues that exist safe against Kill. RabbitMQ 3.10 notes a new quorum queue on disk half a second after

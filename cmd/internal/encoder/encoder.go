@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -21,7 +22,7 @@ import (
 // Settings are the variables behind it.
 type Settings struct {
 	Workers     int              `env:"WORKERS" envDefault:"0" doc:"conversions at once, each one core; 0 is one for each processor"`
-	FFmpeg      string           `env:"FFMPEG" envDefault:"ffmpeg" doc:"the ffmpeg program"`
+	FFmpeg      string           `env:"FFMPEG" doc:"the ffmpeg program; without it the one beside this program's own file, else the one in PATH"`
 	Sandbox     string           `env:"SANDBOX" envDefault:"best" doc:"required: do not start unless the kernel can keep ffmpeg from all else (Landlock, seccomp); best: go without what it lacks, and say so; off: go without, for an FFMPEG that is a script"`
 	Scratch     string           `env:"SCRATCH_DIR" envDefault:"/tmp" doc:"folder for the running conversions: WORKERS times the largest video and its MP3"`
 	MaxDuration settings.Seconds `env:"MAX_DURATION_SECONDS" envDefault:"43200" doc:"longest sound; a longer one fails as too_long"`
@@ -83,21 +84,36 @@ type Encoder struct {
 
 // New returns the encoder that the settings name. The service is not ready before Prepare.
 func New(p *daemon.Process, s Settings) Encoder {
+	path := program(s.FFmpeg)
 	layers, _ := s.layers() // validated
 	if lacks := sandbox.All &^ layers; lacks != 0 {
 		p.Log.Warn("ffmpeg runs in half a sandbox", "has", layers.String(), "lacks", lacks.String(), "sandbox", s.Sandbox)
 	}
 	e := Encoder{ffmpeg.Runner{
-		Path: s.FFmpeg, Sandbox: layers, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3, Stall: s.Stall.D(), Wall: s.Wall.D(),
+		Path: path, Sandbox: layers, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3, Stall: s.Stall.D(), Wall: s.Wall.D(),
 	}, p, new(atomic.Bool)}
 	p.Needs("ffmpeg", func(context.Context) error {
 		if !e.works.Load() {
 			return errors.New("not seen to work yet; see FFMPEG, SANDBOX and SCRATCH_DIR")
 		}
-		_, err := exec.LookPath(s.FFmpeg) // it may have gone since
+		_, err := exec.LookPath(path) // it may have gone since
 		return err
 	})
 	return e
+}
+
+// program is the ffmpeg to run: the one that the setting names, else the one that was built for us and lies beside this
+// program's own file, else whatever PATH has when it is run.
+func program(setting string) string {
+	if setting != "" {
+		return setting
+	}
+	if own, err := os.Executable(); err == nil {
+		if beside, err := exec.LookPath(filepath.Join(filepath.Dir(own), "ffmpeg")); err == nil {
+			return beside
+		}
+	}
+	return "ffmpeg"
 }
 
 // Prepare waits until ffmpeg works: a converter that cannot convert must not take jobs from those that can.
