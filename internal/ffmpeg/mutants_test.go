@@ -24,7 +24,7 @@ import (
 )
 
 var (
-	mutants = flag.Int("mutants", 300, "how many damaged files to convert")
+	mutants = flag.Int("mutants", 200, "how many damaged files to convert")
 	program = flag.String("ffmpeg", "ffmpeg", "the program to feed them to")
 )
 
@@ -34,9 +34,8 @@ func TestMutants(t *testing.T) {
 	if err := sandbox.Complete(); err != nil {
 		t.Skipf("NOT RUN in a whole sandbox: %v", err)
 	}
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil { // whoever gets away becomes our child
-		t.Fatal(err)
-	}
+	adopt(t, 1) // whoever gets away becomes our child
+	defer adopt(t, 0)
 	seeds := breeders(t)
 	before := ours(t)
 	r := Runner{Path: *program, Scratch: t.TempDir(), Stall: 5 * time.Second, Wall: 10 * time.Second}
@@ -67,6 +66,9 @@ func TestMutants(t *testing.T) {
 		t.Errorf("processes of ours before: %v, after: %v", before, after)
 	}
 	empty(t, r.Scratch)
+	if tally.counts["converted"] == 0 {
+		t.Error("none was converted: it is not the files that fail")
+	}
 	t.Logf("%d mutants: %v; no process, no file left", *mutants, &tally)
 }
 
@@ -134,6 +136,13 @@ func (t *tally) String() string {
 		all = append(all, fmt.Sprintf("%d %s", t.counts[what], what))
 	}
 	return strings.Join(all, ", ")
+}
+
+func adopt(t *testing.T, yes uintptr) {
+	t.Helper()
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, yes, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // ours are the processes whose parent we are.
