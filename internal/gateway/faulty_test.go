@@ -42,6 +42,11 @@ func (l ledger) List(ctx context.Context, owner, before string, limit int) (jobs
 	return jobs, err
 }
 
+func (l ledger) Usage(ctx context.Context, owner string) (u job.Usage, err error) {
+	err = l.around("usage", func() error { u, err = l.Ledger.Usage(ctx, owner); return err })
+	return u, err
+}
+
 func (l ledger) Update(ctx context.Context, id string, change func(*job.Job) error) (j job.Job, err error) {
 	err = l.around("update", func() error { j, err = l.Ledger.Update(ctx, id, change); return err })
 	return j, err

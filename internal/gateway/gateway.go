@@ -35,6 +35,7 @@ type Ledger interface {
 	ByKey(ctx context.Context, key string) (job.Job, error)
 	ByMP3(ctx context.Context, owner, id string) (job.Job, error)
 	List(ctx context.Context, owner, before string, limit int) ([]job.Job, error)
+	Usage(ctx context.Context, owner string) (job.Usage, error)
 	Rounds
 }
 
@@ -50,6 +51,8 @@ type Config struct {
 	MaxUpload      int64         // bytes of one file; 0 is 4 GiB
 	MaxUploads     int           // at once; 0 is 64
 	MaxUploadsEach int           // of one user at once; 0 is three quarters of MaxUploads
+	QuotaBytes     int64         // of one user's videos and MP3s; 0 is no limit. What conversions add may exceed it
+	QuotaJobs      int           // of one user queued, converting or being uploaded; 0 is no limit
 	MaxDownloads   int           // at once; 0 is 256. Each holds some 4 MiB of read-ahead
 	Stall          time.Duration // patience with a silent sender, twice as long with a reader; 0 is 30 s
 	SweepEvery     time.Duration // 0 is 10 s

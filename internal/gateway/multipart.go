@@ -30,12 +30,13 @@ type form struct {
 	Type    string      // the file's media type as the client says
 	Profile job.Profile // of the form's field, else as given to newForm; known when Read has returned io.EOF
 
-	meter   *meter
-	parts   *multipart.Reader
-	count   int
-	file    io.Reader
-	bytes   int64
-	maxFile int64
+	meter    *meter
+	parts    *multipart.Reader
+	count    int
+	file     io.Reader
+	bytes    int64
+	maxFile  int64
+	tooLarge error // for a larger one
 }
 
 func newForm(body io.Reader, boundary string, maxFile int64, profile job.Profile) *form {
@@ -44,7 +45,7 @@ func newForm(body io.Reader, boundary string, maxFile int64, profile job.Profile
 	// The multipart reader takes a body's end within a part header for the form's. So it gets to see no end: only another
 	// line end, for the closing boundary may have none.
 	endless := io.MultiReader(m, strings.NewReader("\r\n"), cut{})
-	return &form{meter: m, parts: multipart.NewReader(endless, boundary), maxFile: maxFile, Profile: profile}
+	return &form{meter: m, parts: multipart.NewReader(endless, boundary), maxFile: maxFile, tooLarge: errTooLarge, Profile: profile}
 }
 
 type cut struct{}
@@ -80,7 +81,7 @@ func (f *form) Read(p []byte) (int, error) {
 	f.meter.left += int64(n)
 	switch {
 	case f.bytes > f.maxFile:
-		return n, errTooLarge
+		return n, f.tooLarge
 	case err == io.EOF:
 		return n, f.finish()
 	case err != nil:
