@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"mime"
 	"net/http"
 	"strings"
 	"sync"
@@ -45,7 +46,7 @@ func (s *Service) download(w http.ResponseWriter, r *http.Request, user string) 
 	defer src.Close()
 	h := w.Header()
 	h.Set("Content-Type", "audio/mpeg")
-	h.Set("Content-Disposition", "inline; filename="+fid+".mp3")
+	h.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": fid + ".mp3"}))
 	h.Set("ETag", etag(file))
 	return s.send(w, r, file, src)
 }
@@ -160,6 +161,12 @@ type sink struct {
 	control  *http.ResponseController
 	patience time.Duration
 	err      error
+}
+
+// WriteHeader puts back what http.ServeContent takes from refusals.
+func (s *sink) WriteHeader(code int) {
+	s.Header().Set("Cache-Control", "no-store")
+	s.ResponseWriter.WriteHeader(code)
 }
 
 func (s *sink) Write(p []byte) (int, error) {

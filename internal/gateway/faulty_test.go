@@ -27,6 +27,11 @@ func (l ledger) Insert(ctx context.Context, j job.Job) error {
 	return l.around("insert", func() error { return l.Ledger.Insert(ctx, j) })
 }
 
+func (l ledger) Get(ctx context.Context, id string) (j job.Job, err error) {
+	err = l.around("get", func() error { j, err = l.Ledger.Get(ctx, id); return err })
+	return j, err
+}
+
 func (l ledger) ByKey(ctx context.Context, key string) (j job.Job, err error) {
 	err = l.around("by key", func() error { j, err = l.Ledger.ByKey(ctx, key); return err })
 	return j, err

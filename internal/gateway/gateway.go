@@ -125,18 +125,29 @@ func (s *Service) Routes() http.Handler {
 	r.Post("/jobs/{id}/retry", h(s.user(s.retryJob)))
 	r.Delete("/jobs/{id}", h(s.user(s.deleteJob)))
 
-	r.NotFound(h(func(http.ResponseWriter, *http.Request) error { return errNoPage }))
-	r.MethodNotAllowed(h(func(w http.ResponseWriter, req *http.Request) error {
-		w.Header().Set("Allow", strings.Join(allowed(r, req.URL.Path), ", "))
-		return errMethod
+	r.NotFound(h(func(w http.ResponseWriter, req *http.Request) error {
+		if !slices.Contains(methods, req.Method) {
+			return notAllowed(w, r, req)
+		}
+		return errNoPage
 	}))
+	r.MethodNotAllowed(h(func(w http.ResponseWriter, req *http.Request) error { return notAllowed(w, r, req) }))
 	return r
 }
 
-// allowed lists the methods that the path has.
-func allowed(r chi.Router, path string) []string {
-	methods := []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete}
-	return slices.DeleteFunc(methods, func(m string) bool { return !r.Match(chi.NewRouteContext(), m, path) })
+// methods are those that some path has.
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete}
+
+// notAllowed says which methods the path has; RFC 9110, 15.5.6, wants it even if it has none.
+func notAllowed(w http.ResponseWriter, routes chi.Router, r *http.Request) error {
+	var allowed []string
+	for _, m := range methods {
+		if routes.Match(chi.NewRouteContext(), m, r.URL.Path) {
+			allowed = append(allowed, m)
+		}
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	return errMethod
 }
 
 // ringSoon rings for a job that a client is waiting to hear of. It fails quietly: the sweeper rings again.

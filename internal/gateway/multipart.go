@@ -9,6 +9,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
+	"regexp"
 	"strings"
 
 	"mp3converter/internal/job"
@@ -52,11 +53,25 @@ type cut struct{}
 
 func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
+// A boundary is RFC 2046's, 5.1.1. One that is given twice, or in RFC 2231's pieces, others may read in another way.
+var (
+	boundaries   = regexp.MustCompile(`(?i);[ \t]*boundary[ \t]*[*=]`)
+	goodBoundary = regexp.MustCompile(`^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$`)
+)
+
 // boundaryOf returns the boundary of a form; without one the request has no file.
 func boundaryOf(h http.Header) (string, error) {
-	media, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	types := h.Values("Content-Type")
+	if len(types) != 1 {
+		return "", errNotOneFile
+	}
+	media, params, err := mime.ParseMediaType(types[0])
 	if err != nil || media != "multipart/form-data" || params["boundary"] == "" {
 		return "", errNotOneFile
+	}
+	given := boundaries.FindAllString(types[0], -1)
+	if len(given) != 1 || strings.HasSuffix(given[0], "*") || !goodBoundary.MatchString(params["boundary"]) {
+		return "", errBadForm
 	}
 	return params["boundary"], nil
 }
@@ -121,6 +136,9 @@ func (f *form) nextFile() (*filePart, error) {
 		}
 		if f.count++; f.count > maxParts {
 			return nil, errFormSize
+		}
+		if strings.HasPrefix(mediaType(part.Header), "multipart/") { // RFC 7578, 4.3: nobody is to send it
+			return nil, errBadForm
 		}
 		name, isFile := fileName(part.Header)
 		if !isFile {
