@@ -7,6 +7,8 @@ COMMANDS := auth gateway converter notification mp3converter
 FILE     ?=
 PKG      ?= ./...
 MINUTES  ?= 10
+INGRESS  ?=
+REUSE    ?=
 FUZZTIME ?= 30s
 TAG      ?= 1.0.0
 SERVICES := auth gateway converter notification
@@ -54,6 +56,11 @@ faults: deps tools ## tell the whole fault matrix: what breaks, what is expected
 
 soak: deps tools ## upload for MINUTES (10) while something breaks every two seconds, then look: one table
 	go test -race -v -timeout $$(($(MINUTES) + 30))m ./internal/faults -run 'TestSoak' -soak $(MINUTES)m
+
+.PHONY: e2e
+e2e: ## install, use, disturb and uninstall it all on the Kubernetes of KUBECONFIG: make e2e [INGRESS=http://ADDRESS] [REUSE=1]
+	@.ci/deps demo
+	go test -count=1 -v -timeout 90m ./internal/e2e -e2e -ingress '$(INGRESS)' $(if $(REUSE),-reuse)
 
 bench: deps tools build ## compare with bare ffmpeg and the bare store, side by side: ratios
 	go run ./internal/bench

@@ -1,8 +1,6 @@
 package degrade
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -13,8 +11,6 @@ import (
 	"time"
 
 	"mp3converter/internal/checker"
-	"mp3converter/internal/job"
-	"mp3converter/internal/testmedia"
 	"mp3converter/internal/testsuite"
 )
 
@@ -45,26 +41,21 @@ const pace = 150 * time.Millisecond
 // startLoad has some users log in, upload, list and download, all on connections that they keep.
 func startLoad(t *testing.T, p *testsuite.Person) *load {
 	t.Helper()
-	const name = "vid_1.mp4"
-	video := []byte(testsuite.Read(t, testsuite.Clip(t)))
-	sum := sha256.Sum256(video)
-	sent := checker.Upload{
-		Owner: p.Email, Name: name, Profile: string(job.Standard), Video: hex.EncodeToString(sum[:]), Bytes: int64(len(video)),
-		Sound: testmedia.Duration(t, testsuite.Clip(t)),
-	}
-	first := p.Upload(t, testsuite.Clip(t), name)
+	video := testsuite.VideoOf(t, testsuite.Clip(t), "vid_1.mp4")
+	sent := video.Sent(p.Email, "")
+	first := p.Upload(t, testsuite.Clip(t), video.Name)
 	l := &load{
 		p: p, mp3: testsuite.OrEmpty(p.Reaches(t, first, "done").MP3),
 		sent: sent, stop: make(chan struct{}), served: map[string]int{}, jobs: []string{first},
 	}
 	sent.Status, sent.Job = http.StatusOK, first
 	l.history.Told(sent)
-	upload := p.Posting(t, "/upload", nil, testsuite.FilePart("file", name, video))
-	form, err := io.ReadAll(upload.Body)
+	body, kind := video.Form(t)
+	form, err := io.ReadAll(body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.form, l.kind = string(form), upload.Header
+	l.form, l.kind = string(form), kind
 	for _, request := range []func() testsuite.Request{l.login, l.upload, l.list, l.download} {
 		l.running.Go(func() { l.repeat(request) })
 	}

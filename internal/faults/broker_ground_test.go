@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"mp3converter/internal/checker"
 	"mp3converter/internal/testserver"
 	"mp3converter/internal/testsuite"
 )
@@ -68,7 +69,7 @@ func (b *brokerGround) ctl(t *testing.T, args ...string) string {
 // depth is how many messages wait in the queue.
 func (b *brokerGround) depth(t *testing.T, queue string) int {
 	t.Helper()
-	all, _, err := queues(b.Broker)
+	all, _, err := checker.LookAtQueues(b.Broker)
 	if err != nil {
 		t.Fatal(err)
 	}

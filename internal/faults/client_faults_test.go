@@ -121,7 +121,7 @@ func sendersStall(t *testing.T, r *rig, meanwhile func(*sender)) string {
 }
 
 // everywhere uploads on all places of the last gateway at once: all are taken before one is whole.
-func (r *rig) everywhere(t *testing.T, v video, places int) {
+func (r *rig) everywhere(t *testing.T, v testsuite.Video, places int) {
 	t.Helper()
 	var all []*sender
 	for range places {

@@ -19,8 +19,8 @@ import (
 )
 
 // text is no video: its job fails, and costs no conversion.
-func text(name string) video {
-	return video{name: name, data: []byte(strings.Repeat("this is no video\n", 1000))}
+func text(name string) testsuite.Video {
+	return testsuite.Video{Name: name, Data: []byte(strings.Repeat("this is no video\n", 1000))}
 }
 
 func fewDescriptors(t *testing.T, r *rig) string {

@@ -108,7 +108,7 @@ func TestCrashPoints(t *testing.T) {
 type stand struct {
 	*rig
 	service string
-	video   video
+	video   testsuite.Video
 }
 
 func newStand(t *testing.T, service string) *stand {
@@ -167,7 +167,9 @@ func (s *stand) run(c run) {
 	if c.workers == 1 {
 		s.upload(s.video, "the key", revive)
 	} else { // without a key what was refused must not become a job, so each try has a name
-		s.uploadEach(func(n int) video { return video{number("take", n) + ".mov", s.video.data, s.video.sound} }, "", revive)
+		s.uploadEach(func(n int) testsuite.Video {
+			return testsuite.Video{Name: number("take", n) + ".mov", Data: s.video.Data, Sound: s.video.Sound}
+		}, "", revive)
 	}
 	testsuite.Eventually(t, "the point is passed", func() bool { return exists(fired) })
 	switch c.action {

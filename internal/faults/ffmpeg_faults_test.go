@@ -131,7 +131,7 @@ func (w workerGround) poison(t *testing.T) string {
 		"half.mp4": {testsuite.Read(t, testmedia.Cut(t, file, 0.5)), "truncated"},
 		"head.mp4": {testsuite.Read(t, testmedia.Cut(t, testmedia.Clip(t, testmedia.Spec{}), 0.5)), "truncated"}, // its index was at the end
 	} {
-		u := w.takes(t, video{name, []byte(want.data), 0})[0]
+		u := w.takes(t, testsuite.Video{Name: name, Data: []byte(want.data)})[0]
 		w.fails(t, u, want.reason, 1)
 	}
 	w.takes(t, clip(t, "good.mp4", 1))

@@ -148,7 +148,7 @@ func (g *ground) check(t *testing.T, allowed checker.Allowed) {
 }
 
 // takes uploads the videos all at once. Each must be taken at the first try.
-func (g *ground) takes(t *testing.T, videos ...video) []checker.Upload {
+func (g *ground) takes(t *testing.T, videos ...testsuite.Video) []checker.Upload {
 	t.Helper()
 	uploads := make([]checker.Upload, len(videos))
 	var running sync.WaitGroup
@@ -158,14 +158,14 @@ func (g *ground) takes(t *testing.T, videos ...video) []checker.Upload {
 	running.Wait()
 	for i, u := range uploads {
 		if u.Status != http.StatusOK {
-			t.Fatalf("the upload of %s was answered %d", videos[i].name, u.Status)
+			t.Fatalf("the upload of %s was answered %d", videos[i].Name, u.Status)
 		}
 	}
 	return uploads
 }
 
 // trying uploads in the background. It is over when the row is.
-func (g *ground) trying(t *testing.T, v video) <-chan checker.Upload {
+func (g *ground) trying(t *testing.T, v testsuite.Video) <-chan checker.Upload {
 	t.Helper()
 	told := make(chan checker.Upload, 1)
 	var running sync.WaitGroup
@@ -183,14 +183,13 @@ func (g *ground) is(t *testing.T, u checker.Upload, states ...string) {
 }
 
 // clip is a small video of so many seconds.
-func clip(tb testing.TB, name string, seconds float64) video {
+func clip(tb testing.TB, name string, seconds float64) testsuite.Video {
 	tb.Helper()
-	file := testmedia.Clip(tb, testmedia.Spec{Seconds: seconds})
-	return video{name, []byte(testsuite.Read(tb, file)), testmedia.Duration(tb, file)}
+	return testsuite.VideoOf(tb, testmedia.Clip(tb, testmedia.Spec{Seconds: seconds}), name)
 }
 
 // clips are n videos that differ by name.
-func clips(tb testing.TB, n int) (all []video) {
+func clips(tb testing.TB, n int) (all []testsuite.Video) {
 	tb.Helper()
 	for i := range n {
 		all = append(all, clip(tb, number("clip", i)+".mp4", 1))

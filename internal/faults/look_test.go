@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"mp3converter/internal/checker"
 	"mp3converter/internal/testsuite"
 )
@@ -37,42 +35,8 @@ func (r *rig) look(ctx context.Context, t testing.TB) (checker.State, error) {
 	}
 	s.Mails = r.letters(t)
 	s.Processes = r.processes(t)
-	s.Queues, s.Dead, err = queues(r.Broker)
+	s.Queues, s.Dead, err = checker.LookAtQueues(r.Broker)
 	return s, err
-}
-
-// queues counts what waits in the queues, and reads the dead letters without taking them. What is handed out and not
-// settled cannot be seen by a client: see unacked.
-func queues(url string) (all []checker.Queue, dead []checker.DeadLetter, err error) {
-	conn, err := amqp.DialConfig(url, amqp.Config{Dial: amqp.DefaultDial(2 * time.Second)})
-	if err != nil {
-		return nil, nil, err
-	}
-	defer conn.Close()
-	ch, err := conn.Channel()
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, name := range []string{"video", "mp3"} {
-		q, err := ch.QueueDeclarePassive(name, true, false, false, false, nil)
-		if err != nil {
-			return nil, nil, err
-		}
-		all = append(all, checker.Queue{Name: name, Ready: q.Messages})
-	}
-	for _, name := range []string{"video.dead", "mp3.dead"} {
-		for { // what is not acknowledged goes back when the connection is closed
-			d, there, err := ch.Get(name, false)
-			if err != nil {
-				return nil, nil, err
-			}
-			if !there {
-				break
-			}
-			dead = append(dead, checker.DeadLetter{Queue: name, Body: string(d.Body)})
-		}
-	}
-	return all, dead, nil
 }
 
 // unacked fails the test if a message was handed out and is never settled. One that a process has just ended over is

@@ -2,8 +2,6 @@ package faults
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -58,17 +56,14 @@ func (b *brokerGround) shuffled(t *testing.T) string {
 }
 
 // original stores a video as the original's gateway does: without a job, an owner or a hash.
-func (b *brokerGround) original(t *testing.T, v video) checker.Upload {
+func (b *brokerGround) original(t *testing.T, v testsuite.Video) checker.Upload {
 	t.Helper()
-	id, err := b.db.Database("videos").GridFSBucket().UploadFromStream(t.Context(), v.name, bytes.NewReader(v.data))
+	id, err := b.db.Database("videos").GridFSBucket().UploadFromStream(t.Context(), v.Name, bytes.NewReader(v.Data))
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.Sum256(v.data)
-	u := checker.Upload{
-		Owner: b.person.Email, Name: v.name, Profile: "standard", Video: hex.EncodeToString(sum[:]), Bytes: int64(len(v.data)),
-		Sound: v.sound, Status: 200, Job: id.Hex(),
-	}
+	u := v.Sent(b.person.Email, "")
+	u.Status, u.Job = 200, id.Hex()
 	b.history.Told(u)
 	return u
 }

@@ -1,11 +1,8 @@
 package faults
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"testing"
@@ -147,31 +144,19 @@ func (r *rig) user() {
 	})
 }
 
-// video is what a client uploads.
-type video struct {
-	name  string
-	data  []byte
-	sound time.Duration
-}
-
 // talk is a video of more than one batch of chunks; uncompressed sound makes it so at no cost.
-func talk(tb testing.TB) video {
+func talk(tb testing.TB) testsuite.Video {
 	tb.Helper()
-	file := testmedia.Clip(tb, testmedia.Spec{Ext: "mov", Audio: "pcm_s16le", Layout: "stereo", Seconds: 6})
-	data, err := os.ReadFile(file)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return video{"talk.mov", data, testmedia.Duration(tb, file)}
+	return testsuite.VideoOf(tb, testmedia.Clip(tb, testmedia.Spec{Ext: "mov", Audio: "pcm_s16le", Layout: "stereo", Seconds: 6}), "talk.mov")
 }
 
 // try uploads once, to the gateway of the given number, and notes what the client was told.
-func (r *rig) try(v video, key string, gate int) checker.Upload {
+func (r *rig) try(v testsuite.Video, key string, gate int) checker.Upload {
 	return r.tryAs(r.person, v, key, gate)
 }
 
-func (r *rig) tryAs(owner *testsuite.Person, v video, key string, gate int) checker.Upload {
-	body, header := testsuite.Form(r.t, testsuite.FilePart("file", v.name, v.data))
+func (r *rig) tryAs(owner *testsuite.Person, v testsuite.Video, key string, gate int) checker.Upload {
+	body, header := v.Form(r.t)
 	if key != "" {
 		header.Set("Idempotency-Key", key)
 	}
@@ -182,12 +167,8 @@ func (r *rig) tryAs(owner *testsuite.Person, v video, key string, gate int) chec
 }
 
 // told notes what a client was told.
-func (r *rig) told(owner *testsuite.Person, v video, key string, a testsuite.Answer, err error) checker.Upload {
-	sum := sha256.Sum256(v.data)
-	u := checker.Upload{
-		Owner: owner.Email, Key: key, Name: v.name, Profile: "standard",
-		Video: hex.EncodeToString(sum[:]), Bytes: int64(len(v.data)), Sound: v.sound,
-	}
+func (r *rig) told(owner *testsuite.Person, v testsuite.Video, key string, a testsuite.Answer, err error) checker.Upload {
+	u := v.Sent(owner.Email, key)
 	r.hung(err)
 	if err == nil {
 		u.Status = a.Status
@@ -201,13 +182,13 @@ func (r *rig) told(owner *testsuite.Person, v video, key string, a testsuite.Ans
 
 // upload uploads until it is told 200, as a client does that has been told to come again or nothing at all. After each
 // failure between is called.
-func (r *rig) upload(v video, key string, between func()) checker.Upload {
+func (r *rig) upload(v testsuite.Video, key string, between func()) checker.Upload {
 	r.t.Helper()
-	return r.uploadEach(func(int) video { return v }, key, between)
+	return r.uploadEach(func(int) testsuite.Video { return v }, key, between)
 }
 
 // uploadEach is upload with a video for each try, by its number.
-func (r *rig) uploadEach(v func(n int) video, key string, between func()) checker.Upload {
+func (r *rig) uploadEach(v func(n int) testsuite.Video, key string, between func()) checker.Upload {
 	r.t.Helper()
 	for n := range 200 {
 		u := r.try(v(n), key, n)

@@ -17,16 +17,16 @@ import (
 // sender is a client that uploads piece by piece.
 type sender struct {
 	r    *rig
-	v    video
+	v    testsuite.Video
 	conn net.Conn
 	form []byte
 	sent int // bytes of the form
 }
 
 // sender connects to the first gateway and sends the header of an upload.
-func (r *rig) sender(t testing.TB, v video) *sender {
+func (r *rig) sender(t testing.TB, v testsuite.Video) *sender {
 	t.Helper()
-	body, header := testsuite.Form(t, testsuite.FilePart("file", v.name, v.data))
+	body, header := v.Form(t)
 	form, err := io.ReadAll(body)
 	if err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ type soak struct {
 	*rig
 	mysql  *testserver.MariaDB
 	broker *testserver.Rabbit
-	videos []video
+	videos []testsuite.Video
 	owners []*testsuite.Person
 
 	mu      sync.Mutex
@@ -138,13 +138,12 @@ func ownMySQL(t *testing.T) *testserver.MariaDB {
 }
 
 // soakVideos are short ones, of several kinds, and one that is none.
-func soakVideos(t *testing.T) []video {
-	var all []video
+func soakVideos(t *testing.T) []testsuite.Video {
+	var all []testsuite.Video
 	for i, spec := range []testmedia.Spec{{}, {Ext: "mkv", Seconds: 3}, {Ext: "webm", Seconds: 1}, {Ext: "mov", Audio: "pcm_s16le", Layout: "stereo", Seconds: 1}} {
-		file := testmedia.Clip(t, spec)
-		all = append(all, video{number("clip", i) + "." + cmp.Or(spec.Ext, "mp4"), []byte(testsuite.Read(t, file)), testmedia.Listen(t, file).Duration})
+		all = append(all, testsuite.VideoOf(t, testmedia.Clip(t, spec), number("clip", i)+"."+cmp.Or(spec.Ext, "mp4")))
 	}
-	return append(all, video{"none.mp4", []byte(strings.Repeat("this is no video. ", 100)), 0})
+	return append(all, testsuite.Video{Name: "none.mp4", Data: []byte(strings.Repeat("this is no video. ", 100))})
 }
 
 // client uploads until ctx ends. Most of its uploads have a key, and are repeated until they are taken.
@@ -153,10 +152,10 @@ func (s *soak) client(ctx context.Context, n int) {
 	owner := s.owners[n%len(s.owners)]
 	for i := 0; ctx.Err() == nil; i++ {
 		v := s.videos[dice.IntN(len(s.videos))]
-		v.name = fmt.Sprintf("%d-%d-%s", n, i, v.name)
+		v.Name = fmt.Sprintf("%d-%d-%s", n, i, v.Name)
 		key := ""
 		if dice.IntN(4) > 0 {
-			key = v.name
+			key = v.Name
 		}
 		for try := 0; ctx.Err() == nil; try++ {
 			u := s.tryAs(owner, v, key, dice.IntN(len(s.Gates)))

@@ -128,7 +128,7 @@ func (s storeGround) awayAtTheStoring(t *testing.T) string {
 }
 
 // long is a video whose MP3 is of several batches of chunks.
-func long(t testing.TB) video { return clip(t, "long.mp4", 300) }
+func long(t testing.TB) testsuite.Video { return clip(t, "long.mp4", 300) }
 
 func (s storeGround) killedUnderDownload(t *testing.T) string {
 	u := s.takes(t, long(t))[0]

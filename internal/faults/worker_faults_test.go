@@ -44,9 +44,9 @@ func (w workerGround) scratchFull(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	for name, free := range map[string]int{"for the video.mov": len(v.data) / 2, "for its mp3.mov": len(v.data) + 4*page} {
+	for name, free := range map[string]int{"for the video.mov": len(v.Data) / 2, "for its mp3.mov": len(v.Data) + 4*page} {
 		fill(free)
-		v.name = name
+		v.Name = name
 		u := w.takes(t, v)[0]
 		testsuite.Eventually(t, "the conversion is postponed", func() bool {
 			return worker.Wrote(`"job":"` + u.Job + `","result":"postponed"`)

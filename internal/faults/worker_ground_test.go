@@ -148,8 +148,8 @@ func held(t *testing.T, title string) (settings []string, letGo func()) {
 }
 
 // bad is a video that must fail.
-func bad(v video) video {
-	v.sound = 0
+func bad(v testsuite.Video) testsuite.Video {
+	v.Sound = 0
 	return v
 }
 

@@ -89,8 +89,8 @@ func etag(f job.File) string {
 	return `"` + f.ID + `"`
 }
 
-// send answers with the file or the ranges asked for. An error after the first byte is one that http.ServeContent keeps
-// to itself; returned, it breaks the connection, so that nobody takes the part for the whole.
+// send answers with the file or the ranges asked for. An error is one that http.ServeContent keeps to itself. Returned, it
+// breaks the connection after the first byte, so that nobody takes the part for the whole; before that it is answered.
 func (s *Service) send(w http.ResponseWriter, r *http.Request, file job.File, src *source) error {
 	if !strings.HasPrefix(r.Header.Get("Range"), "bytes=") {
 		r.Header.Del("Range") // RFC 9110, 14.2: an unknown unit is to be ignored, which http.ServeContent refuses
@@ -102,8 +102,10 @@ func (s *Service) send(w http.ResponseWriter, r *http.Request, file job.File, sr
 	out := &sink{ResponseWriter: w, control: http.NewResponseController(w), patience: 2 * s.cfg.Stall}
 	http.ServeContent(out, r, "", file.Stored, src)
 	if err := errors.Join(src.failure(), out.err); err != nil {
+		out.forget()
 		return fmt.Errorf("send mp3 %s: %w", file.ID, err)
 	}
+	out.begin() // an answer without a body
 	return nil
 }
 
@@ -155,21 +157,41 @@ func (s *source) failure() error {
 	return s.err
 }
 
-// sink gives up on a client that takes nothing for as long as patience, and remembers why writing failed.
+// sink holds the head of an answer back until there is a byte of its body, for until then the store may turn out to be away.
+// It gives up on a client that takes nothing for as long as patience, and remembers why writing failed.
 type sink struct {
 	http.ResponseWriter
 	control  *http.ResponseController
 	patience time.Duration
+	status   int // held back; 0 once it is sent
 	err      error
 }
 
-// WriteHeader puts back what http.ServeContent takes from refusals.
-func (s *sink) WriteHeader(code int) {
-	s.Header().Set("Cache-Control", "no-store")
-	s.ResponseWriter.WriteHeader(code)
+func (s *sink) WriteHeader(status int) {
+	s.status = status
+	s.Header().Set("Cache-Control", "no-store") // http.ServeContent takes it from refusals
+}
+
+// begin sends what is held back.
+func (s *sink) begin() {
+	if s.status != 0 {
+		s.ResponseWriter.WriteHeader(s.status)
+		s.status = 0
+	}
+}
+
+// forget takes back what is held back, for another answer.
+func (s *sink) forget() {
+	if s.status == 0 {
+		return
+	}
+	for _, name := range []string{"Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag", "Last-Modified"} {
+		s.Header().Del(name)
+	}
 }
 
 func (s *sink) Write(p []byte) (int, error) {
+	s.begin()
 	_ = s.control.SetWriteDeadline(time.Now().Add(s.patience)) // in tests without a connection there is none to set
 	n, err := s.ResponseWriter.Write(p)
 	if err != nil {

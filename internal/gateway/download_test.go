@@ -208,7 +208,7 @@ func TestAStoreThatDiesMidwayBreaksTheDownload(t *testing.T) {
 		ask   string
 		after int64
 	}{
-		"at once":           {"", 0},
+		"after a byte":      {"", 1},
 		"in the middle":     {"", 300_000},
 		"at the last byte":  {"", 599_999},
 		"in a range":        {"bytes=100-500000", 300_000},
@@ -232,6 +232,28 @@ func TestAStoreThatDiesMidwayBreaksTheDownload(t *testing.T) {
 			<-ended
 			r.eventually("the log says why", func() bool { return strings.Contains(log.String(), errDown.Error()) })
 		})
+	}
+}
+
+func TestAStoreThatDiesBeforeTheFirstByteIsAnswered(t *testing.T) {
+	t.Parallel()
+	for _, ask := range []string{"", "bytes=100-500000"} {
+		r := start(t, func(_ *rig, cfg *gateway.Config) { cfg.MP3s = dying{cfg.MP3s, 0, make(chan struct{})} })
+		done := r.convert(r.upload("video").ID, string(noise(600_000)))
+		h := http.Header{}
+		if ask != "" {
+			h.Set("Range", ask)
+		}
+		a := r.do(request{path: "/download?fid=" + done.MP3, header: h})
+		r.want(a, 503, "service unavailable, try again later")
+		if a.header.Get("Retry-After") == "" {
+			t.Errorf("range %q: no Retry-After: %v", ask, a.header)
+		}
+		for _, name := range []string{"Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Last-Modified"} {
+			if v := a.header.Get(name); v != "" {
+				t.Errorf("range %q: the refusal says %s: %s", ask, name, v)
+			}
+		}
 	}
 }
 

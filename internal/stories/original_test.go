@@ -26,6 +26,8 @@ var toldOfServers = map[string]func(t *testing.T, s *testsuite.Services){
 	"a message that is none is buried, and hurts nobody":        thePoison,
 	"the queues are there, durable and of the type that is set": theQueues,
 	"init.sql runs again, and auth user looks after the table":  theAdministrator,
+	"who guesses waits, whichever replica they ask":             theGuesser,
+	"a logout is heard of by the other replicas":                theReplicas,
 }
 
 // original runs one command of the original's side.
@@ -158,14 +160,25 @@ func theAdministrator(t *testing.T, s *testsuite.Services) {
 	if email, hash, _ := strings.Cut(strings.TrimSpace(row), "\t"); err != nil || email != p.Email || !strings.HasPrefix(hash, "$argon2id$") {
 		t.Errorf("the row: %q, %v", row, err)
 	}
+	before := *p
 	p.Password = "another " + testsuite.Password
 	admin(t, s, p.Password, "user", "passwd", p.Email)
+	ends(t, &before)
 	p.Login(t)
+	p.Get(t, "/jobs").Is(t, 200, `{"jobs":[],"next":null}`)
 	if got := admin(t, s, "", "user", "list"); !strings.Contains(got, p.Email) || strings.Contains(got, "$argon2") {
 		t.Errorf("auth user list printed:\n%s", got)
 	}
 	admin(t, s, "", "user", "delete", p.Email)
 	testsuite.Send(t, testsuite.Request{Base: p.URL, Method: "POST", Path: "/login", Auth: testsuite.Basic(p.Email, p.Password)}).Is(t, 401, "invalid credentials")
+	ends(t, p)
+	again := *p
+	admin(t, s, again.Password, "user", "add", again.Email)
+	again.Login(t)
+	for _, old := range []*testsuite.Person{p, &before} {
+		old.Get(t, "/jobs").Is(t, 403, "not authorized")
+	}
+	again.Get(t, "/jobs").Is(t, 200, `{"jobs":[],"next":null}`)
 }
 
 // admin runs a sub-command of auth with a password on its standard input.

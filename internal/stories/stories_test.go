@@ -16,6 +16,7 @@ var told = map[string]func(t *testing.T, s *testsuite.Suite){
 	"login through the gateway is auth's":                          gatewayLoginRows,
 	"validate answers as the original does":                        validateRows,
 	"a token is the original's":                                    theToken,
+	"a logout ends a token, or all":                                theLogout,
 	"a row of the original's logs in and is hashed":                thePlainRow,
 	"upload answers as the original does":                          uploadRows,
 	"download answers as the original does":                        downloadRows,

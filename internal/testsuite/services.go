@@ -146,6 +146,13 @@ func (s *Services) In(t *testing.T) *Services {
 	return &in
 }
 
+// Beside returns the services as In does, with an address of its own for auth: what is started by it is another replica.
+func (s *Services) Beside(t *testing.T) *Services {
+	in := s.In(t)
+	in.authAddr = FreeAddr(t)
+	return in
+}
+
 // StartAll starts the four in an order that helps nobody.
 func (s *Services) StartAll() {
 	s.t.Helper()
