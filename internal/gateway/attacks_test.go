@@ -314,8 +314,28 @@ func TestBoundariesThatNoFormHas(t *testing.T) {
 func TestAFormHasOneContentType(t *testing.T) {
 	t.Parallel()
 	r := start(t)
-	h := http.Header{"Content-Type": {"multipart/form-data; boundary=b", "multipart/form-data; boundary=b"}}
-	r.want(r.do(request{path: "/upload", header: h, body: strings.NewReader(opening + "video" + closing)}), 400, "exactly 1 file required")
+	good := "multipart/form-data; boundary=b"
+	for name, tt := range map[string]struct {
+		types  []string
+		status int
+	}{
+		"one":                   {[]string{good}, 200},
+		"two alike":             {[]string{good, good}, 400},
+		"two":                   {[]string{good, "video/mp4"}, 400},
+		"an encoded boundary":   {[]string{"multipart/form-data; boundary*=UTF-8''b"}, 400},
+		"a boundary in pieces":  {[]string{"multipart/form-data; boundary*0=b"}, 400},
+		"a charset beside":      {[]string{"Multipart/Form-Data;charset=utf-8;BOUNDARY=\"b\""}, 200},
+		"a boundary in another": {[]string{"multipart/form-data; x=\"; boundary=c\"; boundary=b"}, 400},
+	} {
+		h := http.Header{"Content-Type": tt.types}
+		a := r.do(request{path: "/upload", header: h, body: strings.NewReader(opening + "video" + closing)})
+		if a.status != tt.status {
+			t.Errorf("%s: answer = %d %q, want %d", name, a.status, a.body, tt.status)
+		}
+		if a.status == 200 {
+			r.checkAndForget(a, file("video"))
+		}
+	}
 	r.wantNothing()
 }
 
@@ -415,6 +435,9 @@ func TestHostileFileNamesAreLabels(t *testing.T) {
 			id := r.json(a, 200)["id"].(string)
 			if got := r.json(a, 200)["file_name"]; got != tt.want || r.job(id).Name != tt.want {
 				t.Errorf("file_name = %q, want %q", got, tt.want)
+			}
+			if f, content, err := r.videos.Open(t.Context(), id); err != nil || content.Close() != nil || f.Name != tt.want {
+				t.Errorf("the store has it as %q (%v)", f.Name, err)
 			}
 			done := r.convert(id, "sound")
 			for _, path := range r.stored() {

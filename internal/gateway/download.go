@@ -167,12 +167,14 @@ type sink struct {
 	err      error
 }
 
-func (s *sink) WriteHeader(status int) { s.status = status }
+func (s *sink) WriteHeader(status int) {
+	s.status = status
+	s.Header().Set("Cache-Control", "no-store") // http.ServeContent takes it from refusals
+}
 
 // begin sends what is held back.
 func (s *sink) begin() {
 	if s.status != 0 {
-		s.Header().Set("Cache-Control", "no-store") // http.ServeContent takes it from refusals
 		s.ResponseWriter.WriteHeader(s.status)
 		s.status = 0
 	}

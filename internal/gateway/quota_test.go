@@ -329,3 +329,23 @@ func TestALedgerThatCannotTellTheUsageTakesNothing(t *testing.T) {
 	r.wantNothing()
 	r.want(r.do(of(1, false)), 200, "success!")
 }
+
+func TestAReservationThatCannotBeMadeSmallerIsNotLeft(t *testing.T) {
+	t.Parallel()
+	r := start(t, quota(1000, 0), broken(instead("update", 1)))
+	r.wantProblem(r.do(of(1000, false)), 503, "service unavailable") // with the form it may come to more
+	r.wantNothing()
+	r.want(r.do(of(1000, false)), 200, "success!")
+}
+
+func TestAReservationThatCannotBeTakenBackIsSwept(t *testing.T) {
+	t.Parallel()
+	r := start(t, quota(1000, 0), broken(instead("remove", 1)), hasty)
+	r.wantProblem(r.do(of(100_000, false)), 413, "quota")
+	if jobs := r.all(); len(jobs) != 1 || len(r.stored()) > 0 {
+		t.Errorf("jobs %q are left, want the reservation", jobs)
+	}
+	r.sweep()
+	r.wantNothing()
+	r.want(r.do(of(1000, true)), 200, "success!")
+}
