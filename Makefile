@@ -11,6 +11,7 @@ INGRESS  ?=
 REUSE    ?=
 FUZZTIME ?= 30s
 VULNDB   ?=
+MUTANTS  ?= 10000
 TAG      ?= 1.0.0
 SERVICES := auth gateway converter notification
 export TOOLS VULNDB
@@ -70,10 +71,11 @@ e2e: ## install, use, disturb and uninstall it all on the Kubernetes of KUBECONF
 bench: deps tools build ## compare with bare ffmpeg and the bare store, side by side: ratios
 	go run ./internal/bench
 
-fuzz: ## fuzz each target for FUZZTIME (30s)
+fuzz: ## fuzz each target for FUZZTIME (30s), then convert MUTANTS (10000) damaged files
 	@go list -f '{{.Dir}}' ./... | xargs grep -ls '^func Fuzz' --include='*_test.go' -r | sort -u | while read -r file; do \
 	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
 	    echo "$$target in $$file"; go test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) "$$(dirname $$file)" || exit 1; done; done
+	go test -v -timeout 120m ./internal/ffmpeg -run TestMutants -mutants $(MUTANTS) -ffmpeg $(firstword $(wildcard $(CURDIR)/bin/ffmpeg) ffmpeg)
 
 images: ## build the four images with any Docker, and print their sizes: make images [TAG=1.0.0]
 	@for service in $(SERVICES); do \

@@ -9,9 +9,11 @@ import (
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/job"
 	"mp3converter/internal/mongodb"
+	"mp3converter/internal/sandbox"
 )
 
 func main() {
+	sandbox.Enter()
 	daemon.Main("converter", func(c config) daemon.Settings { return c.Daemon }, run)
 }
 

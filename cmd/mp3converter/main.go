@@ -10,9 +10,11 @@ import (
 	"os"
 
 	"mp3converter/internal/daemon"
+	"mp3converter/internal/sandbox"
 )
 
 func main() {
+	sandbox.Enter()
 	cfg, args, err := parse(os.Args[1:], os.Environ(), os.Stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):

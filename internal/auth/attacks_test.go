@@ -8,10 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,30 +119,4 @@ func raw(t *testing.T, addr, request string, headers []string) (status int, body
 	text := make([]byte, 1<<10)
 	n, _ := resp.Body.Read(text)
 	return resp.StatusCode, string(text[:n])
-}
-
-// security.md B5 25: what 100 logins at once hold in hashes is what the slots hold, however many come.
-func TestMemoryOfLoginsAtOnceIsBounded(t *testing.T) {
-	s := newService(t, newMemory(user.User{Email: ann, Password: Hash(password)}))
-	var now, most atomic.Int64
-	s.hasher.derive = func(password, salt []byte, p params, length int) []byte {
-		held := now.Add(int64(p.memory))
-		for m := most.Load(); held > m && !most.CompareAndSwap(m, held); m = most.Load() {
-		}
-		defer now.Add(-int64(p.memory))
-		return argon2id(password, salt, p, length)
-	}
-	var all sync.WaitGroup
-	for i := range 100 {
-		all.Go(func() {
-			w := login(t, s, fmt.Sprintf("user%d@example.com", i), "wrong")
-			if w.Code != http.StatusUnauthorized && w.Code != http.StatusServiceUnavailable {
-				t.Errorf("login = %d, want 401, or 503 for lack of a slot", w.Code)
-			}
-		})
-	}
-	all.Wait()
-	if want := int64(2 * runtime.GOMAXPROCS(0) * 19 * 1024); most.Load() == 0 || most.Load() > want {
-		t.Errorf("hashes held %d KiB at once, want at most %d", most.Load(), want)
-	}
 }

@@ -352,6 +352,7 @@ func (silent) ReplacePassword(ctx context.Context, _, _, _ string) error {
 	return ctx.Err()
 }
 
+// security.md B5 25.
 func TestHashesAtOnceAreBounded(t *testing.T) {
 	stored := Hash(password)
 	synctest.Test(t, func(t *testing.T) {

@@ -136,7 +136,9 @@ func TestWhoAGatewayNamesWaitsAndNobodyElseIsBelieved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := newMemory()
 			s, _ := quick(t, m)
-			h := New(Config{Users: m, Failures: m, Revocations: m, Key: s.cfg.Key, TrustedProxies: tt.trusted}).Routes()
+			behind := New(Config{Users: m, Failures: m, Revocations: m, Key: s.cfg.Key, TrustedProxies: tt.trusted})
+			behind.hasher = s.hasher
+			h := behind.Routes()
 			try := func(client string) int {
 				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/login", nil)
 				r.RemoteAddr = tt.from

@@ -20,9 +20,13 @@ import (
 	"mp3converter/internal/converter"
 	"mp3converter/internal/embedded"
 	"mp3converter/internal/job"
+	"mp3converter/internal/sandbox"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	sandbox.Enter()
+	goleak.VerifyTestMain(m)
+}
 
 const owner = "sid@gmail.com"
 

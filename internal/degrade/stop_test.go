@@ -41,7 +41,7 @@ func TestStop(t *testing.T) {
 func theConversionIsGivenBack(t *testing.T, i *installation, p *testsuite.Person) {
 	i.Converter.Stop(t)
 	held := &world{ffmpeg: holdableFFmpeg(t)}
-	i.StartConverter("FFMPEG="+held.ffmpeg, "GRACE_SECONDS=0.2")
+	i.StartConverter("FFMPEG="+held.ffmpeg, "SANDBOX=off", "GRACE_SECONDS=0.2")
 	first := i.Converter
 	ready(t, first)
 	held.hold(t)
@@ -68,7 +68,7 @@ func theConversionIsGivenBack(t *testing.T, i *installation, p *testsuite.Person
 func theConversionIsFinished(t *testing.T, i *installation, p *testsuite.Person) {
 	i.Converter.Stop(t)
 	held := &world{ffmpeg: holdableFFmpeg(t)}
-	i.StartConverter("FFMPEG="+held.ffmpeg, "GRACE_SECONDS=600")
+	i.StartConverter("FFMPEG="+held.ffmpeg, "SANDBOX=off", "GRACE_SECONDS=600")
 	first := i.Converter
 	ready(t, first)
 	held.hold(t)

@@ -71,7 +71,7 @@ func newWorld(t *testing.T, group string) *world {
 	_, smtpPort, _ := net.SplitHostPort(w.doors.smtp.Addr)
 	w.Settings = []string{
 		fmt.Sprintf("MONGODB_TIMEOUT_SECONDS=%v", mongoTime.Seconds()), fmt.Sprintf("CONFIRM_SECONDS=%v", confirmTime.Seconds()),
-		"SMTP_TIMEOUT_SECONDS=2", "SMTP_PORT=" + smtpPort, "FFMPEG=" + w.ffmpeg,
+		"SMTP_TIMEOUT_SECONDS=2", "SMTP_PORT=" + smtpPort, "FFMPEG=" + w.ffmpeg, "SANDBOX=off", // a script
 	}
 	w.Users = testsuite.UserTable(t, w.mysql.Addr)
 	w.StartAll()

@@ -17,8 +17,14 @@ func uninstall(t *testing.T, c *cluster) {
 	kubectl(t, "delete", "-f", *manifests, "-l", "mp3converter/keep!=true")
 	kinds := strings.Fields(kubectl(t, "api-resources", "--namespaced", "--verbs=list", "-o", "name"))
 	kinds = slices.DeleteFunc(kinds, func(kind string) bool { return strings.HasPrefix(kind, "events") }) // they tell of it, and expire
+	var left []string
+	defer func() {
+		if len(left) > 0 {
+			t.Logf("left are %v", left)
+		}
+	}()
 	testsuite.Eventually(t, "nothing is left but what is to be kept", func() bool {
-		left := foreign(remaining(t, kinds))
+		left = foreign(remaining(t, kinds))
 		if len(left) > 0 {
 			time.Sleep(time.Second)
 		}

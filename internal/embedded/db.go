@@ -26,8 +26,11 @@ var schema string
 //go:embed sessions.sql
 var sessions string
 
+//go:embed usage.sql
+var usage string
+
 // versions holds what brings a database of version i (PRAGMA user_version) to i+1. Only append: others have the old ones.
-var versions = [...]string{schema, sessions}
+var versions = [...]string{schema, sessions, usage}
 
 // readers is how many reads run at once. Each connection has a page cache of 2 MB.
 const readers = 4

@@ -149,8 +149,13 @@ func TestADatabaseOfTheFirstVersionGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	execute(t, filepath.Join(dir, "db"), string(first)+"; PRAGMA user_version = 1; INSERT INTO users VALUES ('a@b.c', 'p', 1)")
+	execute(t, filepath.Join(dir, "db"), string(first)+`; PRAGMA user_version = 1; INSERT INTO users VALUES ('a@b.c', 'p', 1);
+		INSERT INTO jobs VALUES ('1', 1, 'a@b.c', 'k1', 1, NULL, NULL, '{"state": "done", "video_bytes": 7, "mp3_bytes": 2}');
+		INSERT INTO jobs VALUES ('2', 1, 'a@b.c', 'k2', 1, NULL, NULL, '{"state": "queued", "video_bytes": 3}')`)
 	for range 2 {
+		if u, err := openDB(t, dir).Jobs().Usage(t.Context(), "a@b.c"); err != nil || u != (job.Usage{Stored: 12, Waiting: 1}) {
+			t.Errorf("Usage = %+v, %v", u, err)
+		}
 		users := openDB(t, dir).Users()
 		if u, err := users.Find(t.Context(), "a@b.c"); err != nil || u.Password != "p" {
 			t.Errorf("Find = %+v, %v", u, err)

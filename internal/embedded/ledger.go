@@ -25,6 +25,8 @@ const (
 
 	listQuery = `SELECT body FROM jobs WHERE owner = ?1 AND visible AND (?2 = '' OR id < ?2) ORDER BY id DESC LIMIT ?3`
 
+	usageQuery = `SELECT state, count(*), sum(bytes) FROM jobs WHERE owner = ?1 GROUP BY state`
+
 	dueQuery = `SELECT body FROM (
 		SELECT id, body, min(due) AS due FROM (
 			SELECT * FROM (SELECT id, body, ring_at  AS due FROM jobs WHERE ring_at  <= ?1 ORDER BY ring_at  LIMIT ?2)
@@ -36,7 +38,8 @@ const (
 
 // Insert stores a new job at Version 1; fs.ErrExist if its ID or Key is taken.
 func (l *Ledger) Insert(ctx context.Context, j job.Job) error {
-	const statement = `INSERT INTO jobs (id, version, owner, key, visible, ring_at, clean_at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+	const statement = `INSERT INTO jobs (id, version, owner, key, visible, ring_at, clean_at, body, state, bytes)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	j.Version = 1
 	if _, err := l.store(ctx, statement, j); err != nil {
 		return fmt.Errorf("insert job %s: %w", j.ID, err)
@@ -74,8 +77,8 @@ func (l *Ledger) ByMP3(ctx context.Context, owner, id string) (job.Job, error) {
 // Update stores what change makes of the job, unless somebody else was faster: then it starts over, and change runs
 // again. An error of change is returned as it is, with the job as read.
 func (l *Ledger) Update(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error) {
-	const statement = `UPDATE jobs SET version = ?2, owner = ?3, key = ?4, visible = ?5, ring_at = ?6, clean_at = ?7, body = ?8
-		WHERE id = ?1 AND version = ?2 - 1`
+	const statement = `UPDATE jobs SET version = ?2, owner = ?3, key = ?4, visible = ?5, ring_at = ?6, clean_at = ?7, body = ?8,
+		state = ?9, bytes = ?10 WHERE id = ?1 AND version = ?2 - 1`
 	for {
 		read, err := l.Get(ctx, id)
 		if err != nil {
@@ -114,6 +117,24 @@ func (l *Ledger) List(ctx context.Context, owner, before string, limit int) ([]j
 	return jobs, nil
 }
 
+// Usage returns what the owner's jobs take.
+func (l *Ledger) Usage(ctx context.Context, owner string) (u job.Usage, err error) {
+	var rows *sql.Rows
+	if rows, err = l.db.read.QueryContext(ctx, usageQuery, owner); err == nil {
+		_, err = collect(rows, func(scan func(...any) error) (state job.State, err error) {
+			var jobs int
+			var bytes int64
+			err = scan(&state, &jobs, &bytes)
+			u.Count(state, jobs, bytes)
+			return state, err
+		})
+	}
+	if err != nil {
+		return job.Usage{}, fmt.Errorf("add up what %s takes: %w", owner, err)
+	}
+	return u, nil
+}
+
 // Due returns the jobs that a sweeper must see to, at most limit of each kind, the longest due first.
 func (l *Ledger) Due(ctx context.Context, now time.Time, limit int) ([]job.Job, error) {
 	jobs, err := l.all(ctx, dueQuery, now.UnixMilli(), max(0, limit))
@@ -130,7 +151,7 @@ func (l *Ledger) store(ctx context.Context, statement string, j job.Job) (bool, 
 		return false, err
 	}
 	stored, err := changed(l.db.write.ExecContext(ctx, statement,
-		j.ID, j.Version, j.Owner, j.Key, j.Visible(), millis(j.RingAt), millis(j.CleanAt), string(body)))
+		j.ID, j.Version, j.Owner, j.Key, j.Visible(), millis(j.RingAt), millis(j.CleanAt), string(body), j.State, j.VideoBytes+j.MP3Bytes))
 	if taken(err) {
 		return false, fs.ErrExist
 	}

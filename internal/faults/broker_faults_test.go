@@ -207,7 +207,7 @@ func (b *brokerGround) consumerTimeout(t *testing.T) string {
 	defer patience(30*time.Minute, time.Minute) // the defaults
 	patience(2*time.Second, time.Second)
 	b.out(t, "converter")
-	converter := b.guest("converter", "FFMPEG="+testsuite.SlowFFmpeg(t), longLease)
+	converter := b.guest("converter", "FFMPEG="+testsuite.SlowFFmpeg(t), "SANDBOX=off", longLease)
 	u := b.takes(t, clip(t, "long.mp4", 12))[0]
 	b.is(t, u, "converted", "done")
 	b.check(t, checker.Allowed{})

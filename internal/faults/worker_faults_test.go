@@ -35,7 +35,7 @@ func (w workerGround) scratchFull(t *testing.T) string {
 		t.Fatalf("mount a small folder, which only root may: %v", err)
 	}
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
-	worker := w.patient(t, "SCRATCH_DIR="+dir, "FFMPEG=ffmpeg")
+	worker := w.patient(t, "SCRATCH_DIR="+dir, "FFMPEG=ffmpeg", "SANDBOX=required")
 	worker.scratch = dir
 	filler := filepath.Join(dir, "filler")
 	v := talk(t)
@@ -84,7 +84,7 @@ func (w workerGround) frozen(t *testing.T) string {
 	u := w.takes(t, clip(t, "frozen.mp4", 4))[0]
 	child := worker.ffmpeg(t, "frozen.mp4")
 	thaw, thawChild := worker.Freeze(t), testserver.Freeze(t, child)
-	w.another(t, "FFMPEG=ffmpeg", "CLEAN_SECONDS=5")
+	w.another(t, "FFMPEG=ffmpeg", "SANDBOX=required", "CLEAN_SECONDS=5")
 	w.is(t, u, "done")
 	before := w.person.Job(t, u.Job)
 	thaw()
@@ -162,7 +162,7 @@ func (w workerGround) vanishing(t *testing.T) string {
 		}
 		testsuite.Eventually(t, "the worker vanishes", func() bool { return exists(fired) && p.Ended() })
 	}
-	w.another(t, "FFMPEG=ffmpeg", "ATTEMPTS=3")
+	w.another(t, "FFMPEG=ffmpeg", "SANDBOX=required", "ATTEMPTS=3")
 	w.fails(t, u, "crashed", attempts)
 	w.takes(t, clip(t, "good.mp4", 1))
 	w.check(t, checker.Allowed{})

@@ -45,7 +45,7 @@ func (w workerGround) patient(t *testing.T, settings ...string) worker {
 func (w workerGround) another(t *testing.T, settings ...string) worker {
 	t.Helper()
 	scratch := t.TempDir()
-	p := w.guest("converter", append([]string{"SCRATCH_DIR=" + scratch, "FFMPEG=" + testsuite.SlowFFmpeg(t)}, settings...)...)
+	p := w.guest("converter", append([]string{"SCRATCH_DIR=" + scratch, "FFMPEG=" + testsuite.SlowFFmpeg(t), "SANDBOX=off"}, settings...)...)
 	testsuite.Eventually(t, "the converter is ready", func() bool { return p.Ready(t).Body == "ready" })
 	return worker{p, scratch}
 }
@@ -121,7 +121,8 @@ func signal(t *testing.T, pid int, sig syscall.Signal) {
 	}
 }
 
-// fakeFFmpeg returns a program that is the real one but for the titles for which the cases of a shell say otherwise.
+// fakeFFmpeg returns a program that is the real one but for the titles for which the cases of a shell say otherwise. It is a
+// script, for SANDBOX=off.
 func fakeFFmpeg(t *testing.T, cases string) string {
 	t.Helper()
 	path, err := exec.LookPath("ffmpeg")

@@ -16,9 +16,12 @@ import (
 func (r Runner) Check(ctx context.Context) (version string, err error) {
 	r = r.withDefaults()
 	var banner bytes.Buffer
-	cmd := r.command(ctx, []string{"-version"})
+	cmd, err := r.command(ctx, []string{"-version"}, 0, nil, nil)
+	if err != nil {
+		return "", fmt.Errorf("run %s: %w", r.Path, err)
+	}
 	cmd.Stdout = &banner
-	if err := <-r.start(cmd); err != nil {
+	if err := <-start(cmd); err != nil {
 		return "", fmt.Errorf("run %s: %w", r.Path, err)
 	}
 	in, err := r.Temp()

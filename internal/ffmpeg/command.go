@@ -4,16 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"mp3converter/internal/ffmpeg/container"
 	"mp3converter/internal/job"
+	"mp3converter/internal/sandbox"
 )
 
 // The child's descriptors. It opens them by name, so that it can seek and has offsets of its own.
@@ -71,43 +68,36 @@ func cleanTitle(title string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(title, ""), "\x00", "")
 }
 
-// command builds a process that has the files and nothing else of ours. What the kernel can forbid it (Landlock, seccomp)
-// is to be arranged here: the descriptors are 0 (null), 1 (progress), 2 (log) and the files from 3 on.
-func (r Runner) command(ctx context.Context, args []string, files ...*os.File) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, r.Path, args...)
-	cmd.Env = []string{"LC_ALL=C"}
-	cmd.Dir = "/"
-	cmd.ExtraFiles = files
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+// command builds a process that has the files and nothing else of ours, in a sandbox. Its descriptors are 0 (null), 1
+// (progress), 2 (log) and the files from 3 on.
+func (r Runner) command(ctx context.Context, args []string, bytes int64, read, write []*os.File) (*sandbox.Cmd, error) {
+	jail := sandbox.Jail{
+		Layers:    r.Sandbox,
+		Memory:    r.MaxMemory,
+		CPU:       r.allowed(bytes, r.MaxDuration),
+		FileSize:  r.MaxBytes + 1<<20, // beyond what -fs lets through
+		Files:     maxFiles,
+		Processes: maxProcesses,
+	}
+	cmd, err := jail.Command(ctx, r.Path, args, read, write)
+	if err != nil {
+		return nil, fmt.Errorf("start: %w: %w", job.ErrTransient, err)
+	}
 	cmd.WaitDelay = leftover
-	return cmd
+	return cmd, nil
 }
+
+// allowed is how long a conversion of so many bytes may take to make so much sound.
+func (r Runner) allowed(bytes int64, sound time.Duration) time.Duration {
+	return r.Wall + time.Duration(bytes)*time.Second/readRate + sound/time.Duration(r.Pace)
+}
+
+const (
+	maxFiles = 64 // descriptors: libraries are opened one at a time
+	// maxProcesses bounds threads, since there can be no other process. It counts all that the user of the service runs on
+	// the machine, in other pods too where they have the same number, and must not be reached by those.
+	maxProcesses = 16384
+)
 
 // leftover is how long a grandchild that has left the process group may keep the pipes open.
 const leftover = 5 * time.Second
-
-const (
-	niceness = 10  // uploads and downloads on the same machine come first
-	oomScore = 500 // when memory runs out, the kernel takes ffmpeg and not the service
-)
-
-// restrict sets limits on the process, which has only just begun to load its libraries.
-func (r Runner) restrict(pid int) error {
-	limits := map[int]int64{
-		unix.RLIMIT_AS:    r.MaxMemory,
-		unix.RLIMIT_FSIZE: r.MaxBytes + 1<<20, // beyond what -fs lets through
-		unix.RLIMIT_CORE:  0,
-	}
-	for which, most := range limits {
-		limit := unix.Rlimit{Cur: uint64(most), Max: uint64(most)} //nolint:gosec // settings, not negative
-		if err := unix.Prlimit(pid, which, &limit, nil); err != nil {
-			return fmt.Errorf("limit ffmpeg: %w", err)
-		}
-	}
-	if err := unix.Setpriority(unix.PRIO_PROCESS, pid, niceness); err != nil {
-		return fmt.Errorf("lower the priority of ffmpeg: %w", err)
-	}
-	// A wish: some sandboxes have no such file.
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte(strconv.Itoa(oomScore)), 0)
-	return nil
-}

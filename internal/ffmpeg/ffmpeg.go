@@ -15,8 +15,8 @@
 // with job.ErrTransient are a missing binary and a full scratch folder. Anything else is unknown: ffmpeg was killed,
 // crashed, hung or said something new; trying again may help.
 //
-// Left to others: keeping ffmpeg from opening files and sockets by means of the kernel. It belongs where command builds
-// the process.
+// What all this cannot promise, package sandbox does: a program that a file has taken over can reach that file, the MP3, and
+// nothing else.
 package ffmpeg
 
 import (
@@ -28,15 +28,17 @@ import (
 
 	"mp3converter/internal/ffmpeg/container"
 	"mp3converter/internal/job"
+	"mp3converter/internal/sandbox"
 )
 
 // Runner runs ffmpeg. The zero value works, with the limits stated at each field.
 type Runner struct {
-	Path        string        // of the binary; default "ffmpeg", looked for in $PATH
-	Scratch     string        // folder for temporary files; default os.TempDir
-	MaxDuration time.Duration // of sound; default 12 h
-	MaxBytes    int64         // an MP3 must be smaller; default 4 GiB
-	MaxMemory   int64         // of ffmpeg's address space in bytes; default 1 GiB. Debian's needs 250 MB to load
+	Path        string         // of the binary; default "ffmpeg", looked for in $PATH
+	Scratch     string         // folder for temporary files; default os.TempDir
+	MaxDuration time.Duration  // of sound; default 12 h
+	MaxBytes    int64          // an MP3 must be smaller; default 4 GiB
+	Sandbox     sandbox.Layers // default what this kernel has
+	MaxMemory   int64          // of ffmpeg's address space in bytes; default 1 GiB. Debian's needs 250 MB to load
 
 	// A conversion may run for Wall, plus a second for every Pace seconds of sound made so far and every 16 MiB of
 	// video. Default 30 s and 5: a tenth of what one core of 2020 does.
@@ -67,6 +69,7 @@ func (r Runner) withDefaults() Runner {
 	setDefault(&r.Scratch, os.TempDir())
 	setDefault(&r.MaxDuration, 12*time.Hour)
 	setDefault(&r.MaxBytes, 4<<30)
+	setDefault(&r.Sandbox, sandbox.Available())
 	setDefault(&r.MaxMemory, 1<<30)
 	setDefault(&r.Wall, 30*time.Second)
 	setDefault(&r.Pace, 5)

@@ -35,7 +35,10 @@ var phrases = []struct {
 	{"Error while opening decoder", noDecoder},
 	{"Error reinitializing filters", noMixing},
 	{"Invalid data found when processing input", badInput},
-	{inPath + ": End of file", badInput},             // Ogg
+	{inPath + ": End of file", badInput}, // Ogg
+	{inPath + ": could not find codec parameters", badInput},
+	{inPath + ": Input/output error", badInput}, // many readers' word for what ends too early; the disk's own would be a wonder
+	{inPath + ": Not yet implemented in FFmpeg", noDecoder},
 	{inPath + ": Operation not permitted", badInput}, // ASF: its reader's word for nonsense
 	{"No space left on device", diskFull},
 	{"Disk quota exceeded", diskFull},

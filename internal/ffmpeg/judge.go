@@ -34,12 +34,13 @@ type outcome struct {
 	ended    bool           // see progress
 	signal   syscall.Signal // that ended ffmpeg; 0 is none
 	code     int            // exit status
+	cpu      time.Duration  // that ffmpeg has used
 }
 
 func (p *process) outcome(m mp3) outcome {
 	o := outcome{
 		video: p.video, mp3: m, findings: p.findings, reach: p.progress.reach(), ended: p.progress.ended(),
-		code: p.state.ExitCode(),
+		code: p.state.ExitCode(), cpu: p.state.UserTime() + p.state.SystemTime(),
 	}
 	if status, ok := p.state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		o.signal = status.Signal()
@@ -69,11 +70,23 @@ func readMP3(out *os.File) (mp3, error) {
 // whole reports whether the MP3 says how long it is and is no shorter.
 func (m mp3) whole() bool { return m.Format == container.MP3 && m.Exact && !m.Cut }
 
+// What sound is like, from telephones to studios: 16 channels are what the cable of a broadcast camera carries, and the most
+// that ffmpeg mixes down.
+const (
+	maxChannels = 16
+	minRate     = 1_000
+	maxRate     = 768_000
+)
+
 // refuse says what is already certain from the video's headers.
 func (r Runner) refuse(f container.Facts) error {
 	switch present := f.Sound - f.Missing; {
 	case f.Locked:
 		return job.Failing(job.ReasonUnsupported, "its sound is encrypted")
+	case f.Form.Channels > maxChannels:
+		return job.Failing(job.ReasonUnsupported, "%d channels, and %d is the limit", f.Form.Channels, maxChannels)
+	case f.Form.Rate > 0 && (f.Form.Rate < minRate || f.Form.Rate > maxRate):
+		return job.Failing(job.ReasonUnsupported, "%d samples per second, and %d to %d are the limits", f.Form.Rate, minRate, maxRate)
 	case f.Exact && f.Sound > r.MaxDuration:
 		return job.Failing(job.ReasonTooLong, "%s, and %s is the limit", clock(f.Sound), clock(r.MaxDuration))
 	case f.Exact && !enough(present, f.Sound):
@@ -91,6 +104,8 @@ func (r Runner) judge(o outcome) error {
 		return fmt.Errorf("ffmpeg: out of memory: %s", o.findings.complaint)
 	case o.mp3.bytes >= r.MaxBytes, o.signal == syscall.SIGXFSZ:
 		return job.Failing(job.ReasonTooLarge, "%d MB is the limit", r.MaxBytes/1e6)
+	case o.signal == syscall.SIGKILL && o.cpu > r.allowed(o.video.bytes, r.MaxDuration)-time.Second: // the kernel counts more finely
+		return job.Failing(job.ReasonTooSlow, "%s of sound in %s of a processor's time", clock(o.reach), clock(o.cpu))
 	case o.signal != 0:
 		return fmt.Errorf("ffmpeg: ended by signal: %v", o.signal)
 	case o.code != 0:

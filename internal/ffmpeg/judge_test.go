@@ -43,6 +43,7 @@ func TestJudge(t *testing.T) {
 		log    []string
 		code   int
 		signal syscall.Signal
+		cpu    time.Duration
 		silent bool // no end is reported
 		want   job.Reason
 		detail string
@@ -90,6 +91,8 @@ func TestJudge(t *testing.T) {
 		"too long, with gaps":                  {mp3: sound(10), reach: 3601, want: job.ReasonTooLong, detail: "more than 1:00:00"},
 		"as long as allowed":                   {mp3: sound(3600)},
 		"killed":                               {video: exact, mp3: sound(10), signal: syscall.SIGKILL, want: unknown, detail: "killed"},
+		"killed at the limit of CPU":           {video: exact, signal: syscall.SIGKILL, cpu: 750 * time.Second, want: job.ReasonTooSlow, detail: "0.0 s of sound in 0:12:30 of a processor's time"},
+		"killed long before it":                {video: exact, signal: syscall.SIGKILL, cpu: 700 * time.Second, want: unknown, detail: "killed"},
 		"an error that nobody knows":           {video: exact, code: 1, log: []string{"[fatal] Cannot allocate memory"}, want: unknown, detail: "Cannot allocate memory"},
 		"no memory for the decoder":            {video: exact, code: 1, log: []string{"[error] Error while opening decoder for input stream #0:0 : Cannot allocate memory"}, want: unknown, detail: "out of memory"},
 		"no memory for most of it":             {video: exact, code: tooManyErrors, log: []string{"[error] Error while decoding stream #0:0: Cannot allocate memory"}, want: unknown, detail: "out of memory"},
@@ -104,7 +107,7 @@ func TestJudge(t *testing.T) {
 			r := Runner{MaxBytes: 1000, MaxDuration: time.Hour}.withDefaults()
 			err := r.judge(outcome{
 				video: video{Facts: tt.video}, mp3: mp3{tt.mp3, tt.bytes}, findings: logged(tt.log...), code: tt.code, signal: tt.signal,
-				reach: max(seconds(tt.reach), tt.mp3.Sound), ended: !tt.silent,
+				reach: max(seconds(tt.reach), tt.mp3.Sound), ended: !tt.silent, cpu: tt.cpu,
 			})
 			failure := (*job.Failure)(nil)
 			got, detail := job.Reason(""), ""
@@ -136,6 +139,10 @@ func TestRefuse(t *testing.T) {
 		"too long":                        {container.Facts{Sound: time.Hour + 1, Exact: true}, job.ReasonTooLong, "1:00:00, and 1:00:00 is the limit"},
 		"too long, perhaps without sound": {container.Facts{Sound: time.Hour + 1}, "", ""},
 		"encrypted":                       {container.Facts{Locked: true}, job.ReasonUnsupported, "its sound is encrypted"},
+		"an unheard-of rate":              {container.Facts{Form: container.Form{Channels: 2, Rate: 768_001}}, job.ReasonUnsupported, "768001 samples per second, and 1000 to 768000 are the limits"},
+		"one sample a second":             {container.Facts{Form: container.Form{Channels: 2, Rate: 1}}, job.ReasonUnsupported, "1 samples per second, and 1000 to 768000 are the limits"},
+		"a choir":                         {container.Facts{Form: container.Form{Channels: 17, Rate: 48000}}, job.ReasonUnsupported, "17 channels, and 16 is the limit"},
+		"a camera":                        {container.Facts{Form: container.Form{Channels: 16, Rate: 48000}}, "", ""},
 		"half":                            {container.Facts{Sound: 10 * time.Second, Missing: 5 * time.Second, Exact: true, Cut: true}, job.ReasonTruncated, "5.0 of 10.0 s"},
 		"nearly all":                      {container.Facts{Sound: 10 * time.Second, Missing: 50 * time.Millisecond, Exact: true, Cut: true}, "", ""},
 		"cut behind its sound":            {container.Facts{Sound: 10 * time.Second, Exact: true, Cut: true}, "", ""},

@@ -15,6 +15,7 @@ import (
 
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
+	"mp3converter/internal/sandbox"
 )
 
 // process is one run of ffmpeg.
@@ -36,9 +37,12 @@ const watchEvery = 200 * time.Millisecond
 func (p *process) run(ctx context.Context) error {
 	watched, kill := context.WithCancelCause(ctx)
 	defer kill(nil)
-	cmd := p.runner.command(watched, p.args, p.in, p.out)
+	cmd, err := p.runner.command(watched, p.args, p.video.bytes, []*os.File{p.in}, []*os.File{p.out})
+	if err != nil {
+		return fmt.Errorf("ffmpeg: %w", err)
+	}
 	cmd.Stdout, cmd.Stderr = p.progress, p.findings
-	start, done := time.Now(), p.runner.start(cmd)
+	start, done := time.Now(), start(cmd)
 	if err := failpoint.At(failpoint.FFmpegRunning); err != nil {
 		kill(err)
 	}
@@ -83,25 +87,25 @@ func (p *process) late(start, now time.Time) error {
 	if silent := now.Sub(sign); silent >= r.Stall+reading {
 		return fmt.Errorf("ffmpeg: no sign of life for %v", silent.Round(time.Second))
 	}
-	if ran >= r.Wall+reading+reach/time.Duration(r.Pace) {
+	if ran >= r.allowed(p.video.bytes, reach) {
 		return job.Failing(job.ReasonTooSlow, "%s of sound in %s", clock(reach), clock(ran))
 	}
 	return nil
 }
 
 // start supervises the command on a thread of its own: Pdeathsig fires when the thread ends that started the child.
-func (r Runner) start(cmd *exec.Cmd) <-chan error {
+func start(cmd *sandbox.Cmd) <-chan error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with the goroutine
-		done <- r.supervise(cmd)
+		done <- supervise(cmd)
 	}()
 	return done
 }
 
 // supervise runs the command to its end and kills what is left of its process group. A command that ran, however it
 // ended, is no error.
-func (r Runner) supervise(cmd *exec.Cmd) error {
+func supervise(cmd *sandbox.Cmd) error {
 	var g group
 	cmd.Cancel = g.kill
 	g.Lock() // until there is something to kill
@@ -111,17 +115,17 @@ func (r Runner) supervise(cmd *exec.Cmd) error {
 	}
 	g.id = cmd.Process.Pid
 	g.Unlock()
-	limits := r.restrict(g.id)
-	if limits != nil {
-		_ = g.kill()
-	}
+	failed := cmd.Begun()
 	awaitZombie(g.id)
 	g.end()
 	err := cmd.Wait()
+	if failed != nil {
+		return fmt.Errorf("start: %w: %w", job.ErrTransient, failed)
+	}
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		err = nil // for judge
 	}
-	return errors.Join(limits, err)
+	return err
 }
 
 // group is a process group while its leader is not reaped: only so long is its id certain to be its own.

@@ -17,11 +17,13 @@ import (
 	"go.uber.org/goleak"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/sandbox"
 	"mp3converter/internal/testmedia"
 )
 
 // TestMain can also be the process that TestTheChildDiesWithItsParent kills.
 func TestMain(m *testing.M) {
+	sandbox.Enter()
 	if video := os.Getenv("FFMPEG_TEST_CHILD"); video != "" {
 		os.Exit(convertForEver(video, os.Getenv("FFMPEG_TEST_SCRATCH")))
 	}
@@ -31,14 +33,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// fake is a Runner of a program in testdata, with limits for short tests.
+// fake is a Runner of a program in testdata, with limits for short tests. It is a script, and so in half a sandbox.
 func fake(tb testing.TB, name string) Runner {
 	tb.Helper()
 	path, err := filepath.Abs(filepath.Join("testdata", name))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return Runner{Path: path, Scratch: tb.TempDir()}
+	return Runner{Path: path, Scratch: tb.TempDir(), Sandbox: sandbox.Limits}
 }
 
 // run converts a good clip of two seconds with the runner and returns what was written, and the error.
@@ -239,7 +241,7 @@ func TestTheChildHasNothingOfOurs(t *testing.T) {
 	written, err := run(t.Context(), t, r, Options{})
 	unknown(t, err, "exit status 1")
 	for _, want := range []string{
-		"env: LC_ALL=C \n", "dir: /\n", "nice: 10\n", "memory: 1048576\n", "core: 0\n", "oom: 500\n", "group: 0\n",
+		"env: \n", "dir: /\n", "nice: 10\n", "memory: 1048576\n", "core: 0\n", "oom: 500\n", "group: 0\n",
 	} {
 		if !strings.Contains(written, want) {
 			t.Errorf("the child does not say %q but\n%s", want, written)
@@ -303,7 +305,7 @@ func convertForEver(video, scratch string) int {
 	if err != nil {
 		return 1
 	}
-	r := Runner{Path: path, Scratch: scratch, Stall: time.Hour, Wall: time.Hour}
+	r := Runner{Path: path, Scratch: scratch, Sandbox: sandbox.Limits, Stall: time.Hour, Wall: time.Hour}
 	in, err := os.Open(video)
 	if err != nil {
 		return 1

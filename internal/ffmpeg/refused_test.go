@@ -3,6 +3,8 @@ package ffmpeg
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 
 	"mp3converter/internal/ffmpeg/container"
 	"mp3converter/internal/job"
+	"mp3converter/internal/sandbox"
 	"mp3converter/internal/testmedia"
 )
 
@@ -212,7 +215,8 @@ func hls(path string) string {
 	return "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n" + path + "\n#EXT-X-ENDLIST\n"
 }
 
-// The second wall behind the sniffer: ffmpeg itself must not follow a playlist, whatever demuxer it is told to use.
+// The second wall behind the sniffer: ffmpeg itself must not follow a playlist, whatever demuxer it is told to use. The
+// third, the kernel, is left out here.
 func TestFFmpegOpensNoOtherFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -241,14 +245,17 @@ func TestFFmpegOpensNoOtherFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := Runner{}.withDefaults()
+			r := Runner{Sandbox: sandbox.Limits}.withDefaults()
 			args := r.args(format, Options{})
 			if i := slices.Index(args, "-format_whitelist"); !slices.Contains(supported, format) {
 				args[i+1] = string(supported[0]) // a demuxer that is not in the list
 			}
-			cmd := r.command(t.Context(), args, in, out)
+			cmd, err := r.command(t.Context(), args, 0, []*os.File{in}, []*os.File{out})
+			if err != nil {
+				t.Fatal(err)
+			}
 			cmd.Dir = dir // where a relative name would lead to something
-			if err := <-r.start(cmd); err != nil {
+			if err := <-start(cmd); err != nil {
 				t.Fatal(err)
 			}
 			info, err := out.Stat()
@@ -269,6 +276,81 @@ var supported = []container.Format{
 	container.WAV, container.MP3, container.FLAC, container.ADTS,
 }
 
+func TestUnlikelySound(t *testing.T) {
+	t.Parallel()
+	aac := func(s testmedia.Spec) []byte { s.Ext = "aac"; return read(t, testmedia.Clip(t, s)) }
+	mp3 := func(s testmedia.Spec) []byte {
+		s.Ext, s.Flags = "mp3", []string{"-write_xing", "0", "-id3v2_version", "0"}
+		return read(t, testmedia.Clip(t, s))
+	}
+	for name, tt := range map[string]struct {
+		data []byte
+		want job.Reason // "" is an MP3
+	}{
+		"17 channels":                 {wav(17, 48000, 10_000), job.ReasonUnsupported},
+		"255 channels":                {wav(255, 48000, 4800), job.ReasonUnsupported},
+		"65535 channels":              {wav(65535, 48000, 10), job.ReasonUnsupported},
+		"one sample a second":         {wav(1, 1, 60), job.ReasonUnsupported},
+		"2 GHz":                       {wav(2, math.MaxInt32, 100_000), job.ReasonUnsupported},
+		"a change of rate in AAC":     {slices.Concat(aac(testmedia.Spec{}), aac(testmedia.Spec{Rate: 22050, Layout: "stereo"})), ""},
+		"a change of channels in MP3": {slices.Concat(mp3(testmedia.Spec{}), mp3(testmedia.Spec{Layout: "stereo", Rate: 32000})), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, result, err := convert(t, Runner{}, testmedia.File(t, ".bin", tt.data), Options{})
+			switch {
+			case tt.want != "":
+				reason(t, err, tt.want)
+			case err != nil || result.Duration == 0:
+				t.Errorf("%v of sound, %v", result.Duration, err)
+			}
+		})
+	}
+}
+
+// Files that promise too much end as failures, by ffmpeg or before: they neither crash it nor take it long. Two ask for so
+// much memory that it can be told from a machine with little by trying again only.
+func TestFilesThatPromiseTooMuch(t *testing.T) {
+	t.Parallel()
+	clip := read(t, testmedia.Clip(t, testmedia.Spec{Flags: []string{"-movflags", "+faststart"}}))
+	behind := func(name string, offset int, number uint32) []byte { // of the sound's track, which is the second
+		b := slices.Clone(clip)
+		at := bytes.LastIndex(b, []byte(name)) + 4 + offset
+		binary.BigEndian.PutUint32(b[at:], number)
+		return b
+	}
+	box := func(kind string, size uint32, body ...byte) []byte {
+		return slices.Concat(binary.BigEndian.AppendUint32(nil, size), []byte(kind), body)
+	}
+	ftyp := box("ftyp", 16, []byte("isom\x00\x00\x00\x00")...)
+	ebml := []byte("\x1A\x45\xDF\xA3\x80\x18\x53\x80\x67\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF") // a segment without end
+	for name, data := range map[string][]byte{
+		"2^32 sizes of samples":         behind("stsz", 8, math.MaxUint32),
+		"2^32 chunks":                   behind("stco", 4, math.MaxUint32),
+		"2^32 runs of samples":          behind("stts", 4, math.MaxUint32),
+		"samples of 2^32 ticks":         behind("stts", 12, math.MaxUint32),
+		"samples of 2^31 bytes":         behind("stsz", 4, math.MaxInt32),
+		"a box within itself":           slices.Concat(ftyp, box("moov", 8), box("moov", 0)),
+		"boxes of no size":              slices.Concat(ftyp, bytes.Repeat(box("moov", 0), 10_000)),
+		"boxes of 64-bit nonsense":      slices.Concat(ftyp, bytes.Repeat(box("moov", 1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF), 10_000)),
+		"ten thousand boxes in boxes":   slices.Concat(ftyp, bytes.Repeat(box("moov", 0x00FFFFFF), 10_000)),
+		"ten thousand endless elements": slices.Concat(ebml, bytes.Repeat([]byte("\x16\x54\xAE\x6B\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xAE\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), 10_000)),
+		"ten thousand clusters of none": slices.Concat(ebml, bytes.Repeat([]byte("\x1F\x43\xB6\x75\x80"), 10_000)),
+		"a million tags in front":       slices.Concat(bytes.Repeat([]byte("ID3\x04\x00\x00\x00\x00\x00\x00"), 1_000_000), clip),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := convert(t, Runner{}, testmedia.File(t, ".bin", data), Options{})
+			if failure := (*job.Failure)(nil); errors.As(err, &failure) {
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), "out of memory") {
+				t.Errorf("error %v, want a failure", err)
+			}
+		})
+	}
+}
+
 func TestSoundThatCannotBeConverted(t *testing.T) {
 	t.Parallel()
 	for name, spec := range map[string]testmedia.Spec{
@@ -286,11 +368,6 @@ func TestSoundThatCannotBeConverted(t *testing.T) {
 			}
 		})
 	}
-	t.Run("255 channels", func(t *testing.T) {
-		t.Parallel()
-		_, _, err := convert(t, Runner{}, testmedia.File(t, ".wav", wav(255, 44100, 4410)), Options{})
-		reason(t, err, job.ReasonUnsupported)
-	})
 }
 
 // wav is a file of zeros with any number of channels and samples per second.
@@ -307,7 +384,7 @@ func wav(channels, rate, samples int) []byte {
 func TestOddRatesAreConverted(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ channels, rate, seconds int }{
-		"1 Hz": {1, 1, 60}, "768 kHz": {2, 768_000, 2}, "6 channels of 22.05 kHz": {6, 22_050, 2},
+		"1 kHz": {1, 1000, 60}, "16 channels": {16, 48000, 2}, "768 kHz": {2, 768_000, 2}, "6 channels of 22.05 kHz": {6, 22_050, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

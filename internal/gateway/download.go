@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"mime"
 	"net/http"
 	"strings"
 	"sync"
@@ -45,7 +46,7 @@ func (s *Service) download(w http.ResponseWriter, r *http.Request, user string) 
 	defer src.Close()
 	h := w.Header()
 	h.Set("Content-Type", "audio/mpeg")
-	h.Set("Content-Disposition", "inline; filename="+fid+".mp3")
+	h.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": fid + ".mp3"}))
 	h.Set("ETag", etag(file))
 	return s.send(w, r, file, src)
 }
@@ -166,7 +167,10 @@ type sink struct {
 	err      error
 }
 
-func (s *sink) WriteHeader(status int) { s.status = status }
+func (s *sink) WriteHeader(status int) {
+	s.status = status
+	s.Header().Set("Cache-Control", "no-store") // http.ServeContent takes it from refusals
+}
 
 // begin sends what is held back.
 func (s *sink) begin() {

@@ -27,6 +27,11 @@ func (l ledger) Insert(ctx context.Context, j job.Job) error {
 	return l.around("insert", func() error { return l.Ledger.Insert(ctx, j) })
 }
 
+func (l ledger) Get(ctx context.Context, id string) (j job.Job, err error) {
+	err = l.around("get", func() error { j, err = l.Ledger.Get(ctx, id); return err })
+	return j, err
+}
+
 func (l ledger) ByKey(ctx context.Context, key string) (j job.Job, err error) {
 	err = l.around("by key", func() error { j, err = l.Ledger.ByKey(ctx, key); return err })
 	return j, err
@@ -40,6 +45,11 @@ func (l ledger) ByMP3(ctx context.Context, owner, id string) (j job.Job, err err
 func (l ledger) List(ctx context.Context, owner, before string, limit int) (jobs []job.Job, err error) {
 	err = l.around("list", func() error { jobs, err = l.Ledger.List(ctx, owner, before, limit); return err })
 	return jobs, err
+}
+
+func (l ledger) Usage(ctx context.Context, owner string) (u job.Usage, err error) {
+	err = l.around("usage", func() error { u, err = l.Ledger.Usage(ctx, owner); return err })
+	return u, err
 }
 
 func (l ledger) Update(ctx context.Context, id string, change func(*job.Job) error) (j job.Job, err error) {

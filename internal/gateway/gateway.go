@@ -35,6 +35,7 @@ type Ledger interface {
 	ByKey(ctx context.Context, key string) (job.Job, error)
 	ByMP3(ctx context.Context, owner, id string) (job.Job, error)
 	List(ctx context.Context, owner, before string, limit int) ([]job.Job, error)
+	Usage(ctx context.Context, owner string) (job.Usage, error)
 	Rounds
 }
 
@@ -50,6 +51,8 @@ type Config struct {
 	MaxUpload      int64         // bytes of one file; 0 is 4 GiB
 	MaxUploads     int           // at once; 0 is 64
 	MaxUploadsEach int           // of one user at once; 0 is three quarters of MaxUploads
+	QuotaBytes     int64         // of one user's videos and MP3s; 0 is no limit. What conversions add may exceed it
+	QuotaJobs      int           // of one user queued, converting or being uploaded; 0 is no limit
 	MaxDownloads   int           // at once; 0 is 256. Each holds some 4 MiB of read-ahead
 	Stall          time.Duration // patience with a silent sender, twice as long with a reader; 0 is 30 s
 	SweepEvery     time.Duration // 0 is 10 s
@@ -122,18 +125,29 @@ func (s *Service) Routes() http.Handler {
 	r.Post("/jobs/{id}/retry", h(s.user(s.retryJob)))
 	r.Delete("/jobs/{id}", h(s.user(s.deleteJob)))
 
-	r.NotFound(h(func(http.ResponseWriter, *http.Request) error { return errNoPage }))
-	r.MethodNotAllowed(h(func(w http.ResponseWriter, req *http.Request) error {
-		w.Header().Set("Allow", strings.Join(allowed(r, req.URL.Path), ", "))
-		return errMethod
+	r.NotFound(h(func(w http.ResponseWriter, req *http.Request) error {
+		if !slices.Contains(methods, req.Method) {
+			return notAllowed(w, r, req)
+		}
+		return errNoPage
 	}))
+	r.MethodNotAllowed(h(func(w http.ResponseWriter, req *http.Request) error { return notAllowed(w, r, req) }))
 	return r
 }
 
-// allowed lists the methods that the path has.
-func allowed(r chi.Router, path string) []string {
-	methods := []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete}
-	return slices.DeleteFunc(methods, func(m string) bool { return !r.Match(chi.NewRouteContext(), m, path) })
+// methods are those that some path has.
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete}
+
+// notAllowed says which methods the path has; RFC 9110, 15.5.6, wants it even if it has none.
+func notAllowed(w http.ResponseWriter, routes chi.Router, r *http.Request) error {
+	var allowed []string
+	for _, m := range methods {
+		if routes.Match(chi.NewRouteContext(), m, r.URL.Path) {
+			allowed = append(allowed, m)
+		}
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	return errMethod
 }
 
 // ringSoon rings for a job that a client is waiting to hear of. It fails quietly: the sweeper rings again.

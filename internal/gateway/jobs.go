@@ -125,6 +125,13 @@ func (s *Service) retryJob(w http.ResponseWriter, r *http.Request, user string) 
 	if err != nil {
 		return err
 	}
+	if s.cfg.QuotaJobs > 0 && j.State == job.Failed {
+		place, err := s.announce(ctx, user, room{}) // it holds a place until the job itself does
+		if err != nil {
+			return err
+		}
+		defer s.retract(ctx, place.ID)
+	}
 	j, err = Retry(ctx, j, s.cfg.Videos, s.cfg.Rules, func(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error) {
 		return s.change(ctx, user, id, change)
 	})

@@ -9,6 +9,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
+	"regexp"
 	"strings"
 
 	"mp3converter/internal/job"
@@ -30,12 +31,13 @@ type form struct {
 	Type    string      // the file's media type as the client says
 	Profile job.Profile // of the form's field, else as given to newForm; known when Read has returned io.EOF
 
-	meter   *meter
-	parts   *multipart.Reader
-	count   int
-	file    io.Reader
-	bytes   int64
-	maxFile int64
+	meter    *meter
+	parts    *multipart.Reader
+	count    int
+	file     io.Reader
+	bytes    int64
+	maxFile  int64
+	tooLarge error // for a larger one
 }
 
 func newForm(body io.Reader, boundary string, maxFile int64, profile job.Profile) *form {
@@ -44,18 +46,32 @@ func newForm(body io.Reader, boundary string, maxFile int64, profile job.Profile
 	// The multipart reader takes a body's end within a part header for the form's. So it gets to see no end: only another
 	// line end, for the closing boundary may have none.
 	endless := io.MultiReader(m, strings.NewReader("\r\n"), cut{})
-	return &form{meter: m, parts: multipart.NewReader(endless, boundary), maxFile: maxFile, Profile: profile}
+	return &form{meter: m, parts: multipart.NewReader(endless, boundary), maxFile: maxFile, tooLarge: errTooLarge, Profile: profile}
 }
 
 type cut struct{}
 
 func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
+// A boundary is RFC 2046's, 5.1.1. One that is given twice, or in RFC 2231's pieces, others may read in another way.
+var (
+	boundaries   = regexp.MustCompile(`(?i);[ \t]*boundary[ \t]*[*=]`)
+	goodBoundary = regexp.MustCompile(`^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$`)
+)
+
 // boundaryOf returns the boundary of a form; without one the request has no file.
 func boundaryOf(h http.Header) (string, error) {
-	media, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	types := h.Values("Content-Type")
+	if len(types) != 1 {
+		return "", errNotOneFile
+	}
+	media, params, err := mime.ParseMediaType(types[0])
 	if err != nil || media != "multipart/form-data" || params["boundary"] == "" {
 		return "", errNotOneFile
+	}
+	given := boundaries.FindAllString(types[0], -1)
+	if len(given) != 1 || strings.HasSuffix(given[0], "*") || !goodBoundary.MatchString(params["boundary"]) {
+		return "", errBadForm
 	}
 	return params["boundary"], nil
 }
@@ -80,7 +96,7 @@ func (f *form) Read(p []byte) (int, error) {
 	f.meter.left += int64(n)
 	switch {
 	case f.bytes > f.maxFile:
-		return n, errTooLarge
+		return n, f.tooLarge
 	case err == io.EOF:
 		return n, f.finish()
 	case err != nil:
@@ -120,6 +136,9 @@ func (f *form) nextFile() (*filePart, error) {
 		}
 		if f.count++; f.count > maxParts {
 			return nil, errFormSize
+		}
+		if strings.HasPrefix(mediaType(part.Header), "multipart/") { // RFC 7578, 4.3: nobody is to send it
+			return nil, errBadForm
 		}
 		name, isFile := fileName(part.Header)
 		if !isFile {

@@ -131,16 +131,18 @@ func accepted(w http.ResponseWriter, r *http.Request, j job.Job) error {
 	return nil
 }
 
-// receive stores the file and makes the job real. The ledger names the upload before its first byte is stored, so that
-// what a dying gateway leaves can be found; what a failing one leaves goes at once.
+// receive stores the file and makes the job real. The ledger names the upload before its first byte is stored; what a
+// failing one leaves goes at once.
 func (s *Service) receive(r *http.Request, o order) (job.Job, error) {
 	ctx := r.Context()
-	now := time.Now()
-	j := job.New(now, s.cfg.Rules, job.NewID(now), o.owner)
-	if err := s.insert(ctx, j); err != nil {
+	j, err := s.announce(ctx, o.owner, s.roomFor(r))
+	if err != nil {
 		return job.Job{}, err
 	}
 	f := newForm(r.Body, o.boundary, s.cfg.MaxUpload, o.profile)
+	if j.VideoBytes < s.cfg.MaxUpload {
+		f.maxFile, f.tooLarge = j.VideoBytes, s.noRoom(j.VideoBytes, false)
+	}
 	video, err := s.store(ctx, j, f)
 	if err != nil {
 		s.undo(ctx, j.ID, err)
@@ -154,15 +156,6 @@ func (s *Service) receive(r *http.Request, o order) (job.Job, error) {
 		return s.earlier(ctx, o.key)
 	}
 	return j, err
-}
-
-func (s *Service) insert(ctx context.Context, j job.Job) error {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	if err := s.cfg.Ledger.Insert(ctx, j); err != nil {
-		return fmt.Errorf("announce the upload: %w", err)
-	}
-	return nil
 }
 
 // store streams the form's file into the store while it keeps the upload alive in the ledger.

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"io"
 	"mime/multipart"
@@ -16,6 +17,7 @@ import (
 
 // request is what a test sends. The zero value of a field is the usual.
 type request struct {
+	to     string // host:port, unless the rig's
 	method string // GET, or POST if there is a form or a body
 	path   string
 	token  string // "-" sends none
@@ -70,7 +72,7 @@ func (r *rig) request(q request) *http.Request {
 			q.method = http.MethodPost
 		}
 	}
-	req, err := http.NewRequestWithContext(r.Context(), q.method, "http://"+r.addr+q.path, q.body)
+	req, err := http.NewRequestWithContext(r.Context(), q.method, "http://"+cmp.Or(q.to, r.addr)+q.path, q.body)
 	r.must(err)
 	if q.bytes > 0 {
 		req.ContentLength = q.bytes

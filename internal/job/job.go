@@ -49,7 +49,7 @@ type Job struct {
 	Profile Profile `bson:"profile" json:"profile"` // how to encode
 	State   State   `bson:"state" json:"state"`
 
-	VideoBytes  int64  `bson:"video_bytes" json:"video_bytes"`
+	VideoBytes  int64  `bson:"video_bytes" json:"video_bytes"`                       // while Uploading: reserved, at most as many
 	VideoSHA256 string `bson:"video_sha256,omitempty" json:"video_sha256,omitempty"` // hex; empty if somebody else stored the video
 
 	Attempt    int       `bson:"attempt" json:"attempt"` // claims so far. Only grows: it is the fence that stale workers fail at

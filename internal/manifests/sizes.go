@@ -36,7 +36,7 @@ func (n *numbers) get(name string) float64 {
 	return value
 }
 
-// sizes holds that memory and scratch suffice for what the settings let in.
+// sizes holds that memory, scratch and MongoDB's volume suffice for what the settings let in.
 func sizes(s *Set) []Finding {
 	gateway, ok1 := s.Workload("gateway")
 	converter, ok2 := s.Workload("converter")
@@ -59,7 +59,21 @@ func sizes(s *Set) []Finding {
 	if size := scratch(converter, c.env["SCRATCH_DIR"]); size == nil || size.AsApproximateFloat64() < needs {
 		findings = append(findings, converter.Find("volumes", "the one at SCRATCH_DIR %s has %v: WORKERS × (MAX_UPLOAD_BYTES + MAX_MP3_BYTES) are %.0f MiB", c.env["SCRATCH_DIR"], size, needs/mebi))
 	}
+	findings = append(findings, quotas(s, gateway, g)...)
 	return append(findings, append(g.findings, c.findings...)...)
+}
+
+// quotas holds that one user cannot fill the store that all share, where it is one of ours.
+func quotas(s *Set, gateway Workload, g *numbers) []Finding {
+	store, ok := s.Workload("mongodb")
+	if !ok || len(store.Claims) == 0 {
+		return nil
+	}
+	volume := store.Claims[0].Spec.Resources.Requests.Storage()
+	if bytes := g.get("QUOTA_BYTES"); bytes < 1 || bytes > volume.AsApproximateFloat64()/2 {
+		return []Finding{gateway.Find("env[QUOTA_BYTES]", "is %.0f MiB: it leaves others too little of mongodb's volume of %s", bytes/mebi, volume)}
+	}
+	return nil
 }
 
 // scratch is the size of the volume that is mounted at a folder; nil if none is.

@@ -19,6 +19,10 @@ var sizesPlants = []plant{
 	{"sizes", "larger MP3s", func(s *Set) { data(s, "converter-configmap")["MAX_MP3_BYTES"] = "8589934592" }, []string{"Deployment converter: volumes", "12288 MiB"}},
 	{"sizes", "scratch elsewhere", func(s *Set) { delete(data(s, "converter-configmap"), "SCRATCH_DIR") }, []string{"Deployment converter: volumes", "SCRATCH_DIR /tmp"}},
 
+	{"sizes", "more for one user", func(s *Set) { data(s, "gateway-configmap")["QUOTA_BYTES"] = "12884901888" }, []string{"Deployment gateway: env[QUOTA_BYTES]", "12288 MiB", "20Gi"}},
+	{"sizes", "all for one user", func(s *Set) { data(s, "gateway-configmap")["QUOTA_BYTES"] = "0" }, []string{"Deployment gateway: env[QUOTA_BYTES]"}},
+	{"sizes", "the default for one user", func(s *Set) { delete(data(s, "gateway-configmap"), "QUOTA_BYTES") }, []string{"Deployment gateway: env[QUOTA_BYTES]", "102400 MiB"}},
+
 	{"timeouts", "the broker gives up", func(s *Set) { conf(s, "14400000", "1800000") }, []string{"ConfigMap rabbitmq-conf", "1800000 ms", "14400"}},
 	{"timeouts", "the broker's own patience", func(s *Set) { conf(s, "consumer_timeout", "# consumer_timeout") }, []string{"told no consumer_timeout"}},
 	{"timeouts", "services that want more", func(s *Set) { data(s, "converter-configmap")["CONSUMER_TIMEOUT_SECONDS"] = "20000" }, []string{"ConfigMap rabbitmq-conf", "20000"}},

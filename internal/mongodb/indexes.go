@@ -63,6 +63,7 @@ func jobsIndexes() []mongo.IndexModel {
 	return []mongo.IndexModel{
 		unique(index("key")),
 		index("owner", "_id"),
+		index("owner", "state", "video_bytes", "mp3_bytes"), // all that Usage asks for: it reads no job
 		index("mp3"),
 		index("ring_at"),
 		index("clean_at"),

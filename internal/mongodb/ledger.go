@@ -162,6 +162,46 @@ func (l *Ledger) List(ctx context.Context, owner, before string, limit int) ([]j
 	return jobs, nil
 }
 
+// Usage returns what the owner's jobs take. It asks twice: of two sums in one question FerretDB 1.24 adds up the first only.
+// So numbers and bytes may be of two moments, each after the call.
+func (l *Ledger) Usage(ctx context.Context, owner string) (u job.Usage, err error) {
+	jobs, err := l.sums(ctx, owner, int32(1))
+	if err != nil {
+		return job.Usage{}, fmt.Errorf("count the jobs of %s: %w", owner, err)
+	}
+	bytes, err := l.sums(ctx, owner, bson.D{{Key: "$sum", Value: bson.A{"$video_bytes", "$mp3_bytes"}}})
+	if err != nil {
+		return job.Usage{}, fmt.Errorf("add up the bytes of %s: %w", owner, err)
+	}
+	for _, state := range job.States {
+		u.Count(state, int(jobs[state]), bytes[state])
+	}
+	return u, nil
+}
+
+// sums adds up what of the owner's jobs, by state.
+func (l *Ledger) sums(ctx context.Context, owner string, what any) (map[job.State]int64, error) {
+	ctx, cancel := l.client.bound(ctx)
+	defer cancel()
+	found, err := l.jobs.Aggregate(ctx, mongo.Pipeline{
+		{{Key: "$match", Value: by("owner", owner)}},
+		{{Key: "$group", Value: bson.D{{Key: "_id", Value: "$state"}, {Key: "sum", Value: bson.D{{Key: "$sum", Value: what}}}}}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	var rows []struct {
+		State job.State `bson:"_id"`
+		Sum   int64
+	}
+	err = found.All(ctx, &rows)
+	sums := map[job.State]int64{}
+	for _, r := range rows {
+		sums[r.State] = r.Sum
+	}
+	return sums, err
+}
+
 // visible is for the jobs that the owner may know of, as job.Job.Visible has it.
 func visible(owner string) bson.D {
 	return append(by("owner", owner), bson.E{Key: "state", Value: bson.D{{Key: "$nin", Value: bson.A{job.Uploading, job.Deleted}}}})

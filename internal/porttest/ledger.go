@@ -29,6 +29,8 @@ func TestLedger(t *testing.T, open func(t *testing.T) Ledger) {
 		"a removed job is forgotten and its key free":              ledgerRemove,
 		"the list is the owner's visible jobs, newest first":       ledgerList,
 		"an mp3's job is found by its owner":                       ledgerByMP3,
+		"usage is what the owner's jobs take":                      ledgerUsage,
+		"of uploads at once the last sees all":                     ledgerUsageAtOnce,
 		"due is what must be rung or cleaned, the longest first":   ledgerDue,
 		"due is limited for each kind":                             ledgerDueLimit,
 		"due is never a job whose times were cleared":              ledgerDueCleared,

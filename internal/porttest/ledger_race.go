@@ -177,3 +177,41 @@ func ledgerLiveOrSweep(t *testing.T, l Ledger) {
 		}
 	}
 }
+
+// Quotas stand on this: of those who reserve at once, whoever stores last sees all. Jobs that change meanwhile are counted
+// all the same, and once.
+func ledgerUsageAtOnce(t *testing.T, l Ledger) {
+	const rivals = 12
+	changing := insert(t, l, queuedJob(t))
+	var seen [rivals]job.Usage
+	errs := atOnce(rivals+1, func(i int) error {
+		if i == rivals {
+			for range 10 {
+				if _, err := l.Update(t.Context(), changing.ID, func(j *job.Job) error { j.Percent++; return nil }); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		j := newJob()
+		if err := errors.Join(j.Reserve(1), l.Insert(t.Context(), j)); err != nil {
+			return err
+		}
+		var err error
+		seen[i], err = l.Usage(t.Context(), owner)
+		return err
+	})
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	var most job.Usage
+	for _, u := range seen {
+		if u.Uploads < 1 || u.Reserved < 1 || u.Waiting != 1 || u.Stored != changing.VideoBytes {
+			t.Errorf("Usage = %+v", u)
+		}
+		most.Uploads, most.Reserved = max(most.Uploads, u.Uploads), max(most.Reserved, u.Reserved)
+	}
+	if most.Uploads != rivals || most.Reserved != rivals {
+		t.Errorf("the most that anybody saw is %d uploads and %d bytes, want %d", most.Uploads, most.Reserved, rivals)
+	}
+}

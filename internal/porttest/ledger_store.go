@@ -290,6 +290,54 @@ func ledgerByMP3(t *testing.T, l Ledger) {
 	}
 }
 
+func ledgerUsage(t *testing.T, l Ledger) {
+	wantUsage := func(who string, want job.Usage) {
+		t.Helper()
+		got, err := l.Usage(t.Context(), who)
+		if err != nil {
+			t.Errorf("Usage: %v", err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("Usage of %s (-want +got):\n%s", who, diff)
+		}
+	}
+	wantUsage(owner, job.Usage{})
+	const large = 5 << 30 // more than 32 bits
+	for i, state := range append(job.States, job.States...) {
+		j := newJob()
+		j.State, j.VideoBytes = state, int64(large+i)
+		if state == job.Converted || state == job.Done || state == job.Deleted {
+			j.MP3Bytes = 1000
+		}
+		insert(t, l, j)
+		j.ID, j.Owner = job.NewID(noon), []string{"ann@gmail.com", owner + ".org", "", "$ne"}[i%4]
+		j.Key = job.OwnKey(j.ID)
+		insert(t, l, j)
+	}
+	wantUsage(owner, job.Usage{
+		Stored: 10*large + (1 + 2 + 3 + 4 + 5 + 8 + 9 + 10 + 11 + 12) + 4*1000, Reserved: 2*large + 0 + 7, Waiting: 4, Uploads: 2,
+	})
+	wantUsage("nobody@else.com", job.Usage{})
+
+	one := newJob()
+	one.Owner = "one@gmail.com"
+	one = insert(t, l, one)
+	for _, tt := range []struct {
+		change func(j *job.Job) error
+		want   job.Usage
+	}{
+		{func(j *job.Job) error { j.VideoBytes = 9; return nil }, job.Usage{Reserved: 9, Uploads: 1}},
+		{func(j *job.Job) error { j.State, j.VideoBytes = job.Queued, 7; return nil }, job.Usage{Stored: 7, Waiting: 1}},
+		{func(j *job.Job) error { j.State, j.MP3Bytes = job.Done, 2; return nil }, job.Usage{Stored: 9}},
+		{func(j *job.Job) error { return j.Delete(noon) }, job.Usage{}},
+	} {
+		if _, err := l.Update(t.Context(), one.ID, tt.change); err != nil {
+			t.Fatal(err)
+		}
+		wantUsage(one.Owner, tt.want)
+	}
+}
+
 func ledgerDue(t *testing.T, l Ledger) {
 	const minute = time.Minute
 	_ = dueJob(t, l, 0, 0)
@@ -345,6 +393,7 @@ func ledgerCancelled(t *testing.T, l Ledger) {
 		},
 		"Remove": func() error { return l.Remove(ctx, j.ID) },
 		"List":   func() error { _, err := l.List(ctx, owner, "", 1); return err },
+		"Usage":  func() error { _, err := l.Usage(ctx, owner); return err },
 		"Due":    func() error { _, err := l.Due(ctx, noon, 1); return err },
 	} {
 		if err := call(); err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) {

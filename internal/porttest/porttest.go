@@ -46,6 +46,9 @@ type Ledger interface {
 	Remove(ctx context.Context, id string) error
 	// List returns the owner's Visible jobs, newest (highest id) first, at most limit, only ids below before unless that is "".
 	List(ctx context.Context, owner, before string, limit int) ([]job.Job, error)
+	// Usage returns what the owner's jobs take: all that were stored before the call, in whatever state they are by then. Its
+	// cost may grow with the owner's jobs, not with those of others.
+	Usage(ctx context.Context, owner string) (job.Usage, error)
 	// Due returns jobs that are RingDue or CleanDue, at most limit of each, the longest due first; cost independent of how many jobs are not due.
 	Due(ctx context.Context, now time.Time, limit int) ([]job.Job, error)
 }

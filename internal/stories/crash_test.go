@@ -15,7 +15,7 @@ import (
 func TestTheOneProgramIsKilled(t *testing.T) {
 	t.Parallel()
 	rules := []string{"LEASE_SECONDS=5", "ATTEMPTS=10", "CLEAN_SECONDS=1"}
-	s := testsuite.OneProgram(t, append(rules, "FFMPEG="+testsuite.SlowFFmpeg(t))...)
+	s := testsuite.OneProgram(t, append(rules, "FFMPEG="+testsuite.SlowFFmpeg(t), "SANDBOX=off")...)
 	p := s.Someone(t)
 	video := testmedia.Clip(t, testmedia.Spec{Seconds: 30})
 	id := p.Upload(t, video, "long.mp4")

@@ -182,7 +182,7 @@ func theMessages(t *testing.T, d *day) {
 
 func theConverterStops(t *testing.T, d *day) {
 	d.Converter.Stop(t)
-	d.StartConverter("FFMPEG="+testsuite.SlowFFmpeg(t), "GRACE_SECONDS=0.2")
+	d.StartConverter("FFMPEG="+testsuite.SlowFFmpeg(t), "SANDBOX=off", "GRACE_SECONDS=0.2")
 	first := d.Converter
 	id := d.p.Upload(t, testmedia.Clip(t, testmedia.Spec{Seconds: 30}), "long.mp4")
 	d.p.IsConverting(t, id)

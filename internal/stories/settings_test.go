@@ -30,7 +30,7 @@ func TestHelpListsTheSettings(t *testing.T) {
 	for name, want := range map[string]string{
 		"auth":         every + " LISTEN JWT_SECRET DEV MYSQL_HOST MYSQL_PORT MYSQL_USER MYSQL_PASSWORD MYSQL_DB",
 		"gateway":      stores + " LISTEN AUTH_SVC_ADDRESS MAX_UPLOAD_BYTES MAX_UPLOADS STALL_SECONDS SWEEP_SECONDS",
-		"converter":    stores + " WORKERS FFMPEG SCRATCH_DIR MAX_DURATION_SECONDS",
+		"converter":    stores + " WORKERS FFMPEG SANDBOX SCRATCH_DIR MAX_DURATION_SECONDS",
 		"notification": stores + " GMAIL_ADDRESS GMAIL_PASSWORD SMTP_HOST SMTP_PORT SMTP_TLS MAIL_FROM BASE_URL",
 		"mp3converter": every + " DATA_DIR LISTEN INBOX_LISTEN WORKERS MAX_UPLOAD_BYTES LEASE_SECONDS",
 	} {

@@ -41,7 +41,7 @@ func Read(t testing.TB, file string) string {
 	return string(data)
 }
 
-// SlowFFmpeg returns a program that converts no faster than the sound plays.
+// SlowFFmpeg returns a program that converts no faster than the sound plays. It is a script: SANDBOX=off.
 func SlowFFmpeg(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("ffmpeg")

@@ -117,7 +117,8 @@ func method(r *http.Request) string {
 	}
 }
 
-// Secure sets the headers that every answer has.
+// Secure sets the headers that every answer has. A chunked request is the last of its connection: it may have had a length
+// too, which net/http drops, and then RFC 9112, 6.1, has the connection closed, lest somebody in front has read another end.
 func Secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -125,6 +126,9 @@ func Secure(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
+		if len(r.TransferEncoding) > 0 {
+			h.Set("Connection", "close")
+		}
 		next.ServeHTTP(w, r)
 	})
 }

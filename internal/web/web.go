@@ -160,7 +160,9 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken clients, not our faults
+		MaxHeaderBytes:    12 << 10, // net/http adds 4 KiB: 16
+		// OPTIONS * is for the handler as all else is; net/http's own answer lacks our headers.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken clients, not our faults
 	}
 }

@@ -4,6 +4,7 @@ package encoder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/ffmpeg"
 	"mp3converter/internal/job"
+	"mp3converter/internal/sandbox"
 	"mp3converter/internal/settings"
 )
 
@@ -21,6 +23,7 @@ import (
 type Settings struct {
 	Workers     int              `env:"WORKERS" envDefault:"0" doc:"conversions at once, each one core; 0 is one for each processor"`
 	FFmpeg      string           `env:"FFMPEG" doc:"the ffmpeg program; without it the one beside this program's own file, else the one in PATH"`
+	Sandbox     string           `env:"SANDBOX" envDefault:"best" doc:"required: do not start unless the kernel can keep ffmpeg from all else (Landlock, seccomp); best: go without what it lacks, and say so; off: go without, for an FFMPEG that is a script"`
 	Scratch     string           `env:"SCRATCH_DIR" envDefault:"/tmp" doc:"folder for the running conversions: WORKERS times the largest video and its MP3"`
 	MaxDuration settings.Seconds `env:"MAX_DURATION_SECONDS" envDefault:"43200" doc:"longest sound; a longer one fails as too_long"`
 	Stall       settings.Seconds `env:"FFMPEG_STALL_SECONDS" envDefault:"20" doc:"an ffmpeg silent for this long, and a second more for every 16 MiB of video, is killed; the conversion has crashed"`
@@ -34,6 +37,9 @@ func (s Settings) Validate() error {
 	if s.Workers < 0 {
 		mistakes = append(mistakes, errors.New("WORKERS: not below 0"))
 	}
+	if _, err := s.layers(); err != nil {
+		mistakes = append(mistakes, fmt.Errorf("SANDBOX: %w", err))
+	}
 	for _, limit := range []struct {
 		name     string
 		positive bool
@@ -46,6 +52,19 @@ func (s Settings) Validate() error {
 		}
 	}
 	return errors.Join(mistakes...)
+}
+
+// layers are the sandbox's that SANDBOX asks for and this kernel has.
+func (s Settings) layers() (sandbox.Layers, error) {
+	switch s.Sandbox {
+	case "required":
+		return sandbox.All, sandbox.Complete()
+	case "best":
+		return sandbox.Available(), nil
+	case "off":
+		return sandbox.Limits, nil
+	}
+	return 0, errors.New("required, best or off")
 }
 
 // Parallel is how many conversions run at once.
@@ -66,12 +85,16 @@ type Encoder struct {
 // New returns the encoder that the settings name. The service is not ready before Prepare.
 func New(p *daemon.Process, s Settings) Encoder {
 	path := program(s.FFmpeg)
+	layers, _ := s.layers() // validated
+	if lacks := sandbox.All &^ layers; lacks != 0 {
+		p.Log.Warn("ffmpeg runs in half a sandbox", "has", layers.String(), "lacks", lacks.String(), "sandbox", s.Sandbox)
+	}
 	e := Encoder{ffmpeg.Runner{
-		Path: path, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3, Stall: s.Stall.D(), Wall: s.Wall.D(),
+		Path: path, Sandbox: layers, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3, Stall: s.Stall.D(), Wall: s.Wall.D(),
 	}, p, new(atomic.Bool)}
 	p.Needs("ffmpeg", func(context.Context) error {
 		if !e.works.Load() {
-			return errors.New("not seen to work yet; see FFMPEG and SCRATCH_DIR")
+			return errors.New("not seen to work yet; see FFMPEG, SANDBOX and SCRATCH_DIR")
 		}
 		_, err := exec.LookPath(path) // it may have gone since
 		return err
@@ -95,11 +118,11 @@ func program(setting string) string {
 
 // Prepare waits until ffmpeg works: a converter that cannot convert must not take jobs from those that can.
 func (e Encoder) Prepare(ctx context.Context) error {
-	return e.p.WaitFor(ctx, "ffmpeg (FFMPEG, SCRATCH_DIR)", func(ctx context.Context) error {
+	return e.p.WaitFor(ctx, "ffmpeg (FFMPEG, SANDBOX, SCRATCH_DIR)", func(ctx context.Context) error {
 		version, err := e.runner.Check(ctx)
 		if err == nil {
 			e.works.Store(true)
-			e.p.Log.InfoContext(ctx, "ffmpeg works", "version", version)
+			e.p.Log.InfoContext(ctx, "ffmpeg works", "version", version, "sandbox", e.runner.Sandbox.String())
 		}
 		return err
 	})

@@ -14,6 +14,8 @@ type Settings struct {
 	MaxUpload      int64            `env:"MAX_UPLOAD_BYTES" envDefault:"4294967296" doc:"largest video; a larger one is answered 413"`
 	MaxUploads     int              `env:"MAX_UPLOADS" envDefault:"64" doc:"uploads at once; one more is answered 503"`
 	MaxUploadsEach int              `env:"MAX_UPLOADS_PER_USER" envDefault:"48" doc:"uploads of one user at once"`
+	QuotaBytes     int64            `env:"QUOTA_BYTES" envDefault:"107374182400" doc:"of one user's videos and MP3s; an upload that would exceed it is answered 413, running ones hold what they may come to. MP3s count once they are there; 0 is no limit"`
+	QuotaJobs      int              `env:"QUOTA_JOBS" envDefault:"1000" doc:"of one user queued, converting or being uploaded; one more is answered 429; 0 is no limit"`
 	MaxDownloads   int              `env:"MAX_DOWNLOADS" envDefault:"256" doc:"downloads at once, each some 4 MiB of memory; one more is answered 503"`
 	Stall          settings.Seconds `env:"STALL_SECONDS" envDefault:"30" doc:"a sender silent for this long is cut off with 408"`
 	Sweep          settings.Seconds `env:"SWEEP_SECONDS" envDefault:"10" doc:"how often to look for jobs nobody was rung for, and for garbage"`
@@ -26,6 +28,9 @@ func (s Settings) Validate() error {
 	if s.MaxUpload < 1 || s.MaxUploads < 1 || s.MaxUploadsEach < 1 || s.MaxDownloads < 1 {
 		mistakes = append(mistakes, errors.New("MAX_UPLOAD_BYTES, MAX_UPLOADS, MAX_UPLOADS_PER_USER, MAX_DOWNLOADS: each at least 1"))
 	}
+	if s.QuotaBytes < 0 || s.QuotaJobs < 0 {
+		mistakes = append(mistakes, errors.New("QUOTA_BYTES, QUOTA_JOBS: each at least 0, which is no limit"))
+	}
 	if s.Stall <= 0 || s.Sweep <= 0 {
 		mistakes = append(mistakes, errors.New("STALL_SECONDS, SWEEP_SECONDS: each more than 0"))
 	}
@@ -35,6 +40,7 @@ func (s Settings) Validate() error {
 // Apply puts them into a gateway's configuration.
 func (s Settings) Apply(c *gateway.Config) {
 	c.MaxUpload, c.MaxUploads, c.MaxUploadsEach = s.MaxUpload, s.MaxUploads, s.MaxUploadsEach
+	c.QuotaBytes, c.QuotaJobs = s.QuotaBytes, s.QuotaJobs
 	c.MaxDownloads = s.MaxDownloads
 	c.Stall, c.SweepEvery = s.Stall.D(), s.Sweep.D()
 	c.TrustedProxies = s.TrustedProxies

@@ -48,6 +48,14 @@ type Facts struct {
 	Missing time.Duration // of an exact Sound, what would lie beyond the file's end; there may be more
 	Cut     bool          // the structure goes on beyond the file's end
 	Locked  bool          // the sound is encrypted
+	Form    Form          // of the first audio track
+}
+
+// Form is what the samples are like by the container's word. It is kept only where that is the last word, as of PCM: most
+// decoders know better, and know limits of their own.
+type Form struct {
+	Channels int64
+	Rate     int64 // samples per second
 }
 
 // Why there are no facts.
@@ -122,6 +130,14 @@ func seconds(f float64) time.Duration {
 		return math.MaxInt64
 	}
 	return time.Duration(f * float64(time.Second))
+}
+
+// hertz is a rate in whole numbers; nonsense is 0, which is unknown.
+func hertz(f float64) int64 {
+	if !(f > 0) { // NaN too
+		return 0
+	}
+	return int64(min(f, math.MaxInt32))
 }
 
 // ratio is a/b seconds; 0 if there is no b.

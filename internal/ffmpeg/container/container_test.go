@@ -67,6 +67,33 @@ func TestWholeFiles(t *testing.T) {
 	}
 }
 
+func TestForms(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		spec testmedia.Spec
+		want Form
+	}{
+		"WAV":                   {testmedia.Spec{Ext: "wav", Rate: 11025, Layout: "5.1"}, Form{6, 11025}},
+		"AVI":                   {testmedia.Spec{Ext: "avi", Audio: "pcm_s16le", Rate: 96000, Layout: "stereo"}, Form{2, 96000}},
+		"AVI of MP3":            {testmedia.Spec{Ext: "avi", Rate: 32000}, Form{1, 32000}},
+		"WMV":                   {testmedia.Spec{Ext: "wmv", Layout: "stereo"}, Form{2, 44100}},
+		"MOV of PCM":            {testmedia.Spec{Ext: "mov", Audio: "pcm_s16le", Layout: "stereo"}, Form{2, 44100}},
+		"MOV of PCM, version 2": {testmedia.Spec{Ext: "mov", Audio: "pcm_s16le", Rate: 192000, Layout: "5.1"}, Form{6, 192000}},
+		"MOV of AAC":            {testmedia.Spec{Ext: "mov"}, Form{}},
+		"MKV of PCM":            {testmedia.Spec{Ext: "mkv", Audio: "pcm_s24le", Rate: 96000, Layout: "stereo"}, Form{2, 96000}},
+		"MKV of AAC":            {testmedia.Spec{Ext: "mkv"}, Form{}},
+		"Ogg of Vorbis":         {testmedia.Spec{Ext: "ogg", Rate: 22050, Layout: "stereo"}, Form{2, 22050}},
+		"Ogg of Opus":           {testmedia.Spec{Ext: "ogg", Audio: "libopus", Layout: "stereo"}, Form{2, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := facts(t, load(t, testmedia.Clip(t, tt.spec))).Form; got != tt.want {
+				t.Errorf("Form = %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestHalfFiles(t *testing.T) {
 	t.Parallel()
 	for name, tt := range clips {
@@ -349,7 +376,7 @@ func TestHostileFiles(t *testing.T) {
 			"\x1A\x45\xDF\xA3\x80\x18\x53\x80\x67\x8c\x15\x49\xA9\x66\x87\x44\x89\x84\x7f\x80\x00\x00", Facts{Format: Matroska, Sound: math.MaxInt64},
 		},
 		"an AVI in itself":        {"RIFF\x00\x00\x00\x00AVI " + strings.Repeat("LIST\x04\x00\x00\x00hdrl", 1000), Facts{Format: AVI}},
-		"a WAV of no rate":        {"RIFF\xff\xff\xff\xffWAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00" + strings.Repeat("\x00", 12) + "data\x10\x00\x00\x00" + strings.Repeat("\x00", 16), Facts{Format: WAV}},
+		"a WAV of no rate":        {"RIFF\xff\xff\xff\xffWAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00" + strings.Repeat("\x00", 12) + "data\x10\x00\x00\x00" + strings.Repeat("\x00", 16), Facts{Format: WAV, Form: Form{Channels: 1}}},
 		"an FLV without tags":     {"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00", Facts{Format: FLV, Cut: true}},
 		"an FLV of a far start":   {"FLV\x01\x05\xff\xff\xff\xff", Facts{Format: FLV, Cut: true}},
 		"a page of Ogg":           {"OggS\x00", Facts{Format: Ogg, Cut: true}},

@@ -1,8 +1,11 @@
 package container
 
 import (
+	"cmp"
+	"iter"
 	"math"
 	"math/bits"
+	"strings"
 	"time"
 )
 
@@ -13,6 +16,12 @@ const (
 	idTimestampScale = 0x2AD7B1
 	idDuration       = 0x4489
 	idCluster        = 0x1F43B675
+	idTracks         = 0x1654AE6B
+	idTrackEntry     = 0xAE
+	idCodec          = 0x86
+	idAudio          = 0xE1
+	idRate           = 0xB5
+	idChannels       = 0x9F
 )
 
 // element is one element of EBML (RFC 8794); start and end enclose its body.
@@ -39,29 +48,76 @@ func (s *source) matroska() Facts {
 	}
 	f.Cut = segment.cut
 	for e, ok := s.element(segment.start); ok && e.id != idCluster && !e.open && s.step(); e, ok = s.element(e.end) {
-		if e.id == idInfo {
-			f.Sound = s.duration(e)
-			break
+		switch e.id {
+		case idInfo:
+			f.Sound = cmp.Or(f.Sound, s.duration(e))
+		case idTracks:
+			f.Form = s.tracks(e)
 		}
 	}
 	return f
 }
 
+// inside yields the elements within one.
+func (s *source) inside(outer element) iter.Seq[element] {
+	return func(yield func(element) bool) {
+		for at := outer.start; at < outer.end && s.step(); {
+			e, ok := s.element(at)
+			if !ok || !yield(e) {
+				return
+			}
+			at = e.end
+		}
+	}
+}
+
+// tracks finds the first track that has something to say of sound.
+func (s *source) tracks(tracks element) Form {
+	for track := range s.inside(tracks) {
+		if track.id != idTrackEntry {
+			continue
+		}
+		pcm, form, found := false, Form{1, 8000}, false // as RFC 9559 has it for who says nothing
+		for e := range s.inside(track) {
+			switch e.id {
+			case idCodec:
+				pcm = strings.HasPrefix(string(s.upTo(e.start, int(min(e.end-e.start, 16)))), "A_PCM")
+			case idAudio:
+				found = true
+				s.audio(e, &form)
+			}
+		}
+		if found && pcm {
+			return form
+		}
+		if found {
+			break
+		}
+	}
+	return Form{}
+}
+
+func (s *source) audio(audio element, form *Form) {
+	for e := range s.inside(audio) {
+		switch b := s.bytes(e.start, int(min(e.end-e.start, 9))); e.id {
+		case idRate:
+			form.Rate = hertz(float(b))
+		case idChannels:
+			form.Channels = int64(min(unsigned(b), math.MaxInt32))
+		}
+	}
+}
+
 // duration reads Info. Duration counts units of TimestampScale nanoseconds, by default milliseconds.
 func (s *source) duration(info element) time.Duration {
 	scale, units := 1e6, 0.0
-	for at := info.start; at < info.end && s.step(); {
-		e, ok := s.element(at)
-		if !ok {
-			break
-		}
+	for e := range s.inside(info) {
 		switch b := s.bytes(e.start, int(min(e.end-e.start, 9))); e.id {
 		case idTimestampScale:
 			scale = float64(unsigned(b))
 		case idDuration:
 			units = float(b)
 		}
-		at = e.end
 	}
 	return seconds(units * scale / 1e9)
 }

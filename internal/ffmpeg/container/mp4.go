@@ -138,7 +138,7 @@ func (m *movie) facts() Facts {
 	if t == nil {
 		return f
 	}
-	f.Locked = t.locked
+	f.Locked, f.Form = t.locked, t.form
 	if m.fragmented {
 		return m.fragmentFacts(f, t)
 	}

@@ -1,6 +1,9 @@
 package container
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // track is one track of an MP4 file. Ticks are units of its own time scale.
 type track struct {
@@ -12,6 +15,7 @@ type track struct {
 	present float64 // the samples whose chunks begin within the file
 	usual   float64 // ticks of a fragment's sample that does not say
 	edits   []edit
+	form    Form
 }
 
 // edit is an entry of the edit list that plays something.
@@ -31,12 +35,30 @@ func (m *movie) trak(b box) track {
 		return t
 	}
 	tables := s.find(media, "minf", "stbl")
-	codec := string(tail(s.field(s.find(tables, "stsd"), 16), 12))
+	stsd := s.field(s.find(tables, "stsd"), 60)
+	codec := string(tail(stsd[:min(16, len(stsd))], 12))
 	t.locked = codec == "enca" || codec == "drms"
+	if slices.Contains(samples, codec) {
+		t.form = sampleForm(stsd)
+	}
 	stts := s.find(tables, "stts")
 	t.ticks = m.ticks(stts, math.MaxUint64)
 	t.present = m.ticks(stts, m.presentSamples(tables))
 	return t
+}
+
+// samples are the codecs that are none: PCM. What the others' descriptions say of rates is often a time scale.
+var samples = []string{"lpcm", "ipcm", "fpcm", "sowt", "twos", "raw ", "NONE", "in24", "in32", "fl32", "fl64", "alaw", "ulaw"}
+
+// sampleForm reads QuickTime's sound description behind the head of stsd; its second version has wider numbers.
+func sampleForm(stsd []byte) Form {
+	if len(stsd) < 44 {
+		return Form{}
+	}
+	if stsd[25] == 2 {
+		return Form{int64(be32(stsd, 56)), hertz(float(tail(stsd, 48)[:min(8, max(0, len(stsd)-48))]))}
+	}
+	return Form{int64(stsd[32])<<8 | int64(stsd[33]), int64(be32(stsd, 40) >> 16)}
 }
 
 // tail is b from at on; nothing if b is too short.

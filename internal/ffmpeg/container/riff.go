@@ -49,7 +49,7 @@ func (s *source) avi() Facts {
 	for c := range s.chunks(12, s.size) {
 		if s.list(c) == "hdrl" {
 			h := s.hdrl(c)
-			f.Exact, f.Sound = true, ratio(h.length*h.scale, h.rate)
+			f.Exact, f.Sound, f.Form = true, ratio(h.length*h.scale, h.rate), h.form
 			break
 		}
 	}
@@ -57,7 +57,10 @@ func (s *source) avi() Facts {
 }
 
 // strh is the head of an AVI stream: it has length × scale / rate seconds.
-type strh struct{ length, scale, rate float64 }
+type strh struct {
+	length, scale, rate float64
+	form                Form
+}
 
 // hdrl looks for the first audio stream in the file's head.
 func (s *source) hdrl(hdrl chunk) strh {
@@ -65,13 +68,28 @@ func (s *source) hdrl(hdrl chunk) strh {
 		if s.list(strl) != "strl" {
 			continue
 		}
+		var found *strh
 		for c := range s.chunks(strl.start+4, min(strl.start+strl.size, s.size)) {
 			if h := s.bytes(c.start, 36); c.kind == "strh" && h != nil && string(h[:4]) == "auds" {
-				return strh{float64(le32(h, 32)), float64(le32(h, 20)), float64(le32(h, 24))}
+				found = &strh{length: float64(le32(h, 32)), scale: float64(le32(h, 20)), rate: float64(le32(h, 24))}
 			}
+			if c.kind == "strf" && found != nil {
+				found.form = waveForm(s.bytes(c.start, 16))
+			}
+		}
+		if found != nil {
+			return *found
 		}
 	}
 	return strh{}
+}
+
+// waveForm reads a WAVEFORMAT, which Microsoft's containers have in common.
+func waveForm(h []byte) Form {
+	if len(h) < 8 {
+		return Form{}
+	}
+	return Form{int64(h[2]) | int64(h[3])<<8, int64(le32(h, 4))}
 }
 
 // wav reads the size of the sound data, and how many bytes a second has.
@@ -86,12 +104,13 @@ func (s *source) wav() Facts {
 			h := s.bytes(c.start, 16)
 			perSecond = float64(le32(h, 8))
 			f.Exact = len(h) > 0 && perSecond > 0 && isPCM(h)
+			f.Form = waveForm(h)
 		case "data":
 			size := float64(c.size)
 			if c.size == math.MaxUint32 && data64 > 0 {
 				size = data64
 			} else if c.size == 0 || c.size >= openWAV && c.start+c.size > s.size {
-				return Facts{}
+				return Facts{Form: f.Form}
 			}
 			f.Sound, f.Cut = ratio(size, perSecond), float64(c.start)+size > float64(s.size)
 			return f
