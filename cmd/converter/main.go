@@ -8,6 +8,7 @@ import (
 	"mp3converter/internal/converter"
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/job"
+	"mp3converter/internal/mongodb"
 	"mp3converter/internal/sandbox"
 )
 
@@ -18,7 +19,7 @@ func main() {
 
 // run is the service.
 func run(p *daemon.Process, cfg config) error {
-	stores, err := backend.Open(p, cfg.Backend)
+	stores, err := backend.Open(p, cfg.Backend, mongodb.MP3s, mongodb.Jobs)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,8 @@ type command struct {
 	ids     string            // the same, for people
 	several bool
 	run     func(context.Context, desk, order) error
+
+	alone func(ctx context.Context, out io.Writer, environ []string) error // instead of run: without the service's stores
 }
 
 // commands are all of them.
@@ -35,6 +37,7 @@ var commands = map[string]command{
 	"dead replay":  {flags: allFlag, isID: isLetterID, ids: "dead letter", several: true, run: replayDead},
 	"dead discard": {flags: allFlag, isID: isLetterID, ids: "dead letter", several: true, run: discardDead},
 	"gc":           {flags: gcFlags, run: collect},
+	"rights":       {alone: giveRights},
 }
 
 // order is a command line, understood.

@@ -5,6 +5,7 @@
 //	gateway jobs list|show|retry|fail jobs of all owners
 //	gateway dead list|replay|discard  messages that were given up on
 //	gateway gc                        files that count no more
+//	gateway rights                    users of the services in MongoDB
 //
 // The sub-commands read the environment of the service: kubectl exec deploy/gateway -- gateway jobs list.
 package main
@@ -18,6 +19,7 @@ import (
 	"mp3converter/cmd/internal/backend"
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/gateway"
+	"mp3converter/internal/mongodb"
 )
 
 func main() {
@@ -30,7 +32,7 @@ func main() {
 
 // run is the service.
 func run(p *daemon.Process, cfg config) error {
-	stores, err := backend.Open(p, cfg.Backend)
+	stores, err := backend.Open(p, cfg.Backend, mongodb.Videos, mongodb.Jobs)
 	if err != nil {
 		return err
 	}

@@ -26,8 +26,12 @@ const usage = `usage:
                                     remove, or with --dry-run only name, what the sweeper would remove now, and chunks of
                                     files that nobody has finished, knows of, or has added to within that time
 
+  gateway rights                    give each service its user and role in MongoDB, once that is there
+
 They read the environment of the service, and of it MONGODB_URI, RABBITMQ_URL, the queues' names and type, and the times of
-jobs. Files that others have stored, and that no job names, are never removed.
+jobs; rights has its own: MONGODB_URI, an administrator's MONGO_INITDB_ROOT_USERNAME and MONGO_INITDB_ROOT_PASSWORD, and what
+the users shall have: GATEWAY_PASSWORD, CONVERTER_PASSWORD, NOTIFICATION_PASSWORD.
+Files that others have stored, and that no job names, are never removed.
 `
 
 // misuse is a mistake on the command line.
@@ -50,6 +54,9 @@ func operate(ctx context.Context, args []string, out io.Writer, environ []string
 	}
 	if err != nil {
 		return err
+	}
+	if o.alone != nil {
+		return o.alone(ctx, out, environ)
 	}
 	cfg, err := settings.Load[backend.Settings](environ)
 	if err != nil {

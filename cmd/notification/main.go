@@ -6,6 +6,7 @@ import (
 	"mp3converter/cmd/internal/backend"
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/job"
+	"mp3converter/internal/mongodb"
 	"mp3converter/internal/notification"
 )
 
@@ -19,7 +20,7 @@ func run(p *daemon.Process, cfg config) error {
 	if err != nil {
 		return err
 	}
-	stores, err := backend.Open(p, cfg.Backend)
+	stores, err := backend.Open(p, cfg.Backend, mongodb.Jobs)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func openStore(ctx context.Context, uri string) (*store, error) {
 	s.bare, err = mongo.Connect(options.Client().ApplyURI(uri).
 		SetWriteConcern(&writeconcern.WriteConcern{W: writeconcern.WCMajority, Journal: &journal}))
 	if err == nil {
-		err = s.ours.EnsureIndexes(ctx)
+		err = s.ours.EnsureIndexes(ctx, mongodb.Videos, mongodb.MP3s, mongodb.Jobs)
 	}
 	if err != nil {
 		s.close()
@@ -57,7 +57,7 @@ func (s *store) empty(ctx context.Context) error {
 			return fmt.Errorf("drop %s: %w", name, err)
 		}
 	}
-	return s.ours.EnsureIndexes(ctx)
+	return s.ours.EnsureIndexes(ctx, mongodb.Videos, mongodb.MP3s, mongodb.Jobs)
 }
 
 func (s *store) chunks(database string) *mongo.Collection {

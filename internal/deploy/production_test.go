@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -13,6 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"mp3converter/internal/manifests"
+	"mp3converter/internal/mongodb"
 )
 
 // object is a rendered Kubernetes object.
@@ -131,7 +135,11 @@ func filled(t *testing.T, o object, key, value string) string {
 	for _, d := range o.at(t, "spec.data").([]any) {
 		values[d.(map[string]any)["secretKey"].(string)] = value
 	}
-	tmpl, err := template.New("").Option("missingkey=error").Parse(o.text(t, "spec.target.template.data."+key))
+	toJSON := func(v any) (string, error) {
+		text, err := json.Marshal(v)
+		return string(text), err
+	}
+	tmpl, err := template.New("").Funcs(template.FuncMap{"toJson": toJSON}).Option("missingkey=error").Parse(fmt.Sprint(o.at(t, "spec.target.template.data").(map[string]any)[key]))
 	var out bytes.Buffer
 	if err == nil {
 		err = tmpl.Execute(&out, values)
@@ -155,13 +163,12 @@ func TestProductionURLsLeadToEveryMemberWithAnyPassword(t *testing.T) {
 		secret := all["ExternalSecret/"+service+"-secret"]
 		uri := filled(t, secret, "MONGODB_URI", password)
 		got := taken(t, strings.Replace(uri, strings.Join(hosts, ","), "all-members", 1))
-		want := [4]string{mongodb.text(t, "spec.users.0.name"), password, "all-members", "authSource=" + mongodb.text(t, "spec.users.0.db") + "&replicaSet=mongodb"}
+		want := [4]string{service, password, "all-members", "authSource=admin&replicaSet=mongodb"}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("MONGODB_URI of %s:\n%s", service, diff)
 		}
 		got = taken(t, filled(t, secret, "RABBITMQ_URL", password))
-		user := all["ExternalSecret/rabbitmq-user"]
-		if diff := cmp.Diff([4]string{filled(t, user, "username", ""), filled(t, user, "password", password), "rabbitmq:5672", ""}, got); diff != "" {
+		if diff := cmp.Diff([4]string{service, password, "rabbitmq:5672", ""}, got); diff != "" {
 			t.Errorf("RABBITMQ_URL of %s:\n%s", service, diff)
 		}
 	}
@@ -182,6 +189,106 @@ func taken(t *testing.T, address string) [4]string {
 	}
 	password, _ := u.User.Password()
 	return [4]string{u.User.Username(), password, u.Host, u.Query().Encode()}
+}
+
+// Users and passwords are the same on both sides, and the rights those that package rights tries.
+func TestProductionGivesEachServiceTheRightsOfManifests(t *testing.T) {
+	all, _ := render(t, "deploy/production")
+	properties := func(name string) map[string]any {
+		from := map[string]any{}
+		for _, d := range all["ExternalSecret/"+name].at(t, "spec.data").([]any) {
+			entry := object(d.(map[string]any))
+			from[entry.text(t, "secretKey")] = entry.at(t, "remoteRef.property")
+		}
+		return from
+	}
+	roles := map[string]any{}
+	for _, r := range all["MongoDBCommunity/mongodb"].at(t, "spec.security.roles").([]any) {
+		roles[object(r.(map[string]any)).text(t, "role")] = r
+	}
+	users := all["MongoDBCommunity/mongodb"].at(t, "spec.users").([]any)
+	for _, u := range users {
+		u := object(u.(map[string]any))
+		service := u.text(t, "name")
+		var privileges []any
+		for _, p := range mongodb.Roles[service] {
+			var actions []any
+			for _, action := range p.Actions {
+				actions = append(actions, action)
+			}
+			on := map[string]any{"db": string(p.Database), "collection": p.Collection}
+			privileges = append(privileges, map[string]any{"resource": on, "actions": actions})
+		}
+		if diff := cmp.Diff(map[string]any{"role": service, "db": "admin", "privileges": privileges}, roles[service]); diff != "" {
+			t.Errorf("MongoDB's role of %s:\n%s", service, diff)
+		}
+		want := fmt.Sprint([]any{map[string]any{"name": service, "db": "admin"}})
+		if got := u.text(t, "roles"); got != want || u.text(t, "db") != "admin" {
+			t.Errorf("MongoDB's user %s has the roles %s", service, got)
+		}
+		given := properties(u.text(t, "passwordSecretRef.name"))[u.text(t, "passwordSecretRef.key")]
+		if told := properties(service + "-secret")["mongodb"]; given != told {
+			t.Errorf("MongoDB's user %s has the password %v, the service %v", service, given, told)
+		}
+	}
+	if len(users) != 3 || len(roles) != 3 {
+		t.Errorf("MongoDB has %d users and %d roles, want one of each for each service", len(users), len(roles))
+	}
+
+	secret := all["ExternalSecret/rabbitmq-definitions"]
+	got := definitions(t, filled(t, secret, "definitions.json", `p"\`))
+	set, err := manifests.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := definitions(t, strings.ReplaceAll(manifests.Config(set, "rabbitmq-conf")["definitions.json"], "$RABBITMQ_DEFAULT_USER", "mp3converter"))
+	keda := manifests.Permission{User: "keda", Vhost: "/", Configure: "^$", Write: "^$", Read: "^$"}
+	if diff := cmp.Diff(append(want.Permissions, keda), got.Permissions); diff != "" {
+		t.Errorf("RabbitMQ's permissions:\n%s", diff)
+	}
+	if diff := cmp.Diff(want.Topics, got.Topics); diff != "" {
+		t.Errorf("RabbitMQ's topic permissions:\n%s", diff)
+	}
+	tags := map[string]string{}
+	for _, u := range got.Users {
+		tags[u.Name] = strings.Join(u.Tags, " ")
+		if u.Password != `p"\` {
+			t.Errorf("RabbitMQ's user %s has the password %s", u.Name, u.Password)
+		}
+	}
+	if diff := cmp.Diff(map[string]string{"mp3converter": "administrator", "gateway": "", "converter": "", "notification": "", "keda": "management"}, tags); diff != "" {
+		t.Errorf("RabbitMQ's users and their tags:\n%s", diff)
+	}
+	told := map[string]any{"first": properties("rabbitmq-user")["password"], "keda": properties("rabbitmq-keda")["password"]}
+	for _, service := range []string{"gateway", "converter", "notification"} {
+		told[service] = properties(service + "-secret")["rabbitmq"]
+	}
+	if diff := cmp.Diff(told, properties("rabbitmq-definitions")); diff != "" {
+		t.Errorf("the passwords of RabbitMQ's users, as clients are told (-), and as it is (+):\n%s", diff)
+	}
+	seen := map[any]bool{}
+	for _, property := range told {
+		if seen[property] {
+			t.Errorf("two users have the password %v", property)
+		}
+		seen[property] = true
+	}
+	if user := filled(t, all["ExternalSecret/rabbitmq-keda"], "username", ""); user != "keda" {
+		t.Errorf("KEDA logs in as %s", user)
+	}
+	cluster := all["RabbitmqCluster/rabbitmq"]
+	mounted := cluster.text(t, "spec.override.statefulSet.spec.template.spec.containers.0.volumeMounts.0.mountPath")
+	if conf := cluster.text(t, "spec.rabbitmq.additionalConfig"); !strings.Contains(conf, "load_definitions = "+mounted+"/definitions.json\n") {
+		t.Errorf("the definitions are in %s, and RabbitMQ is told:\n%s", mounted, conf)
+	}
+}
+
+func definitions(t *testing.T, text string) (d manifests.Definitions) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	return d
 }
 
 func TestProductionLetsWhatRunsEnd(t *testing.T) {

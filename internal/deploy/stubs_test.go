@@ -22,7 +22,7 @@ import (
 var stubs = map[string]func(world, []string) int{
 	"kubectl": kubectl, "minikube": minikube, "docker": docker, "make": makes, "uname": uname,
 	"mongosh": func(w world, _ []string) int {
-		w.set(os.Getenv("new")+" "+os.Getenv("before"), "mongosh")
+		w.set(strings.Join(strings.Fields(os.Getenv("new")+" "+os.Getenv("before")+" "+os.Getenv("users")), " "), "mongosh")
 		fmt.Println("password changed")
 		return 0
 	},

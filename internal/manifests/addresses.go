@@ -139,14 +139,13 @@ func passwords(s *Set) []Finding {
 	for _, variable := range []string{"MYSQL_USER", "MYSQL_PASSWORD"} {
 		compare("auth", variable, env["auth"][variable], "mysql", variable)
 	}
-	for _, service := range []string{"gateway", "converter", "notification"} {
-		for variable, server := range map[string]struct{ name, user, password string }{
-			"MONGODB_URI":  {"mongodb", "MONGO_INITDB_ROOT_USERNAME", "MONGO_INITDB_ROOT_PASSWORD"},
-			"RABBITMQ_URL": {"rabbitmq", "RABBITMQ_DEFAULT_USER", "RABBITMQ_DEFAULT_PASS"},
-		} {
+	for _, service := range backends {
+		for variable, server := range map[string]string{"MONGODB_URI": "mongodb", "RABBITMQ_URL": "rabbitmq"} {
 			user, password := login(env[service][variable])
-			compare(service, variable, user, server.name, server.user)
-			compare(service, variable, password, server.name, server.password)
+			if user != service {
+				findings = append(findings, Finding(fmt.Sprintf("%s's %s logs in as %q: each service has a user of its name", service, variable, user)))
+			}
+			compare(service, variable, password, server, strings.ToUpper(service)+"_PASSWORD")
 		}
 	}
 	return findings
@@ -162,20 +161,33 @@ func login(address string) (string, string) {
 	return u.User.Username(), password
 }
 
-// oneBackend holds that the three that share the stores are given the same settings, as README asks.
+// backends are the three that share the stores.
+var backends = []string{"gateway", "converter", "notification"}
+
+// oneBackend holds that they are given the same settings, as README asks; all but who they are.
 func oneBackend(s *Set) []Finding {
 	var findings []Finding
 	first, ok := s.Workload("gateway")
-	for _, name := range []string{"converter", "notification"} {
+	for _, name := range backends[1:] {
 		w, there := s.Workload(name)
 		if !ok || !there {
 			continue
 		}
 		for variable := range s.Defaults["backend"] {
-			if s.Effective(w)[variable] != s.Effective(first)[variable] {
+			if nameless(s.Effective(w)[variable]) != nameless(s.Effective(first)[variable]) {
 				findings = append(findings, w.Find("env["+variable+"]", "differs from the gateway's: make them equal"))
 			}
 		}
 	}
 	return findings
+}
+
+// nameless is a URL without user and password; anything else as it is.
+func nameless(value string) string {
+	scheme, rest, isURL := strings.Cut(value, "://")
+	authority, path, _ := strings.Cut(rest, "/")
+	if !isURL || !strings.Contains(authority, "@") {
+		return value
+	}
+	return scheme + "://" + authority[strings.LastIndex(authority, "@")+1:] + "/" + path
 }

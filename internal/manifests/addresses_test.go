@@ -1,6 +1,7 @@
 package manifests
 
 import (
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -36,13 +37,30 @@ var addressesPlants = []plant{
 
 	{"passwords", "MySQL's", func(s *Set) { secrets(s, "mysql-secret")["MYSQL_PASSWORD"] = "x" }, []string{"auth's MYSQL_PASSWORD"}},
 	{"passwords", "MySQL's user", func(s *Set) { data(s, "auth-configmap")["MYSQL_USER"] = "root" }, []string{"auth's MYSQL_USER"}},
-	{"passwords", "MongoDB's", func(s *Set) { secrets(s, "mongodb-secret")["MONGO_INITDB_ROOT_PASSWORD"] = "x" }, []string{"gateway's MONGODB_URI", "MONGO_INITDB_ROOT_PASSWORD"}},
-	{"passwords", "MongoDB's user", func(s *Set) { secrets(s, "mongodb-secret")["MONGO_INITDB_ROOT_USERNAME"] = "x" }, []string{"converter's MONGODB_URI", "MONGO_INITDB_ROOT_USERNAME"}},
+	{"passwords", "MongoDB's", func(s *Set) { secrets(s, "mongodb-secret")["GATEWAY_PASSWORD"] = "x" }, []string{"gateway's MONGODB_URI", "mongodb's GATEWAY_PASSWORD"}},
+	{"passwords", "MongoDB's root", func(s *Set) {
+		secrets(s, "converter-secret")["MONGODB_URI"] = "mongodb://mp3converter:mongodb123@mongodb/"
+	}, []string{`converter's MONGODB_URI logs in as "mp3converter"`}},
 	{"passwords", "RabbitMQ's", func(s *Set) {
-		secrets(s, "notification-secret")["RABBITMQ_URL"] = "amqp://mp3converter:guest@rabbitmq/"
-	}, []string{"notification's RABBITMQ_URL", "RABBITMQ_DEFAULT_PASS"}},
-	{"passwords", "guest", func(s *Set) { delete(data(s, "rabbitmq-configmap"), "RABBITMQ_DEFAULT_USER") }, []string{"gateway's RABBITMQ_URL", "RABBITMQ_DEFAULT_USER"}},
+		secrets(s, "notification-secret")["RABBITMQ_URL"] = "amqp://notification:guest@rabbitmq/"
+	}, []string{"notification's RABBITMQ_URL", "rabbitmq's NOTIFICATION_PASSWORD"}},
+	{"passwords", "another service's user", func(s *Set) {
+		secrets(s, "notification-secret")["RABBITMQ_URL"] = secrets(s, "gateway-secret")["RABBITMQ_URL"]
+	}, []string{`notification's RABBITMQ_URL logs in as "gateway"`}},
 	{"passwords", "an address that is none", func(s *Set) { secrets(s, "gateway-secret")["RABBITMQ_URL"] = "amqp://%" }, []string{"gateway's RABBITMQ_URL"}},
+
+	{"rights", "no definitions", func(s *Set) { delete(data(s, "rabbitmq-conf"), "definitions.json") }, []string{"ConfigMap rabbitmq-conf: data[definitions.json]", "unexpected end"}},
+	{"rights", "a service without a user", func(s *Set) { redefine(s, `"name": "converter"`, `"name": "convert"`) }, []string{"no user converter"}},
+	{"rights", "a service that is an administrator", func(s *Set) {
+		redefine(s, `"$GATEWAY_PASSWORD", "tags": []`, `"$GATEWAY_PASSWORD", "tags": ["administrator"]`)
+	}, []string{"user gateway", "has tags"}},
+	{"rights", "another's password", func(s *Set) { redefine(s, `"$GATEWAY_PASSWORD"`, `"$CONVERTER_PASSWORD"`) }, []string{"user gateway", "$GATEWAY_PASSWORD"}},
+	{"rights", "a password for all to see", func(s *Set) { redefine(s, `"$GATEWAY_PASSWORD"`, `"geheim"`) }, []string{"user gateway", "$GATEWAY_PASSWORD"}},
+	{"rights", "a user of nobody", func(s *Set) {
+		redefine(s, `"users": [`, `"users": [{"name": "guest", "password": "guest", "tags": []},`)
+	}, []string{"user guest", "nobody logs in"}},
+	{"rights", "a queue that nobody may read", func(s *Set) { data(s, "converter-configmap")["VIDEO_QUEUE"] = "videos" }, []string{"converter may not read VIDEO_QUEUE"}},
+	{"rights", "a queue that nobody may publish to", func(s *Set) { data(s, "gateway-configmap")["MP3_QUEUE"] = "mp3s" }, []string{"gateway may not publish to MP3_QUEUE"}},
 
 	{"variables", "an unknown one", func(s *Set) { data(s, "auth-configmap")["MYSQL_HSOT"] = "mysql" }, []string{"Deployment auth: env[MYSQL_HSOT]", "knows no such"}},
 	{"variables", "another's", func(s *Set) { data(s, "auth-configmap")["VIDEO_QUEUE"] = "video" }, []string{"Deployment auth: env[VIDEO_QUEUE]", "knows no such"}},
@@ -51,6 +69,9 @@ var addressesPlants = []plant{
 
 	{"one backend", "another queue", func(s *Set) { data(s, "converter-configmap")["MP3_QUEUE"] = "mp3s" }, []string{"Deployment converter: env[MP3_QUEUE]"}},
 	{"one backend", "a lease of its own", func(s *Set) { data(s, "notification-configmap")["LEASE_SECONDS"] = "10" }, []string{"Deployment notification: env[LEASE_SECONDS]"}},
+	{"one backend", "another way to connect", func(s *Set) {
+		secrets(s, "gateway-secret")["MONGODB_URI"] = "mongodb://gateway:x@mongodb/?replicaSet=rs0"
+	}, []string{"Deployment converter: env[MONGODB_URI]"}},
 	{"one backend", "another broker", func(s *Set) { secrets(s, "gateway-secret")["RABBITMQ_URL"] = "amqp://a:b@other.example.com/" }, []string{"env[RABBITMQ_URL]"}},
 }
 
@@ -62,6 +83,12 @@ func TestAddressesOutsideAreNotLookedFor(t *testing.T) {
 	for _, f := range addresses(s) {
 		t.Error(f)
 	}
+}
+
+// redefine changes what RabbitMQ is told about its users.
+func redefine(s *Set, old, by string) {
+	text := data(s, "rabbitmq-conf")["definitions.json"]
+	data(s, "rabbitmq-conf")["definitions.json"] = strings.Replace(text, old, by, 1)
 }
 
 type sample struct {

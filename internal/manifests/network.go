@@ -16,6 +16,7 @@ var flows = strings.Fields(`
 	auth>mysql:3306
 	converter>mongodb:27017    converter>rabbitmq:5672
 	notification>mongodb:27017 notification>rabbitmq:5672 notification>mailpit:1025
+	mongodb-rights>mongodb:27017
 	notification>world:25      notification>world:465     notification>world:587`)
 
 // mayFlow are those that a policy may allow or not.

@@ -83,6 +83,7 @@ func production(t *testing.T) *Set {
 	}
 	data(s, "auth-configmap")["MYSQL_HOST"] = "10.0.0.5"
 	s.Remove("NetworkPolicy", "mysql")
+	s.Remove("NetworkPolicy", "mongodb-rights")
 	allow(s, "auth").Egress[0].To = []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/8"}}}
 	svc := map[string]string{"app": "mongodb-svc"}
 	allow(s, "mongodb").PodSelector.MatchLabels = svc

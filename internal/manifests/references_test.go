@@ -81,7 +81,7 @@ var referencesPlants = []plant{
 		pod(s, "auth").TopologySpreadConstraints[0].LabelSelector.MatchLabels["app"] = "gateway"
 	}, []string{"Deployment auth: topologySpreadConstraints"}},
 	{"selectors", "a budget for nobody", func(s *Set) { budget(s, "auth").Selector.MatchLabels["app"] = "x" }, []string{"PodDisruptionBudget auth", "matches 0"}},
-	{"selectors", "a budget for everybody", func(s *Set) { budget(s, "auth").Selector = &metav1.LabelSelector{} }, []string{"PodDisruptionBudget auth", "matches 8"}},
+	{"selectors", "a budget for everybody", func(s *Set) { budget(s, "auth").Selector = &metav1.LabelSelector{} }, []string{"PodDisruptionBudget auth", "matches 9"}},
 	{"selectors", "a selector that is none", func(s *Set) {
 		budget(s, "auth").Selector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "app", Operator: "Is"}}
 	}, []string{"PodDisruptionBudget auth", "matches 0"}},

@@ -19,6 +19,7 @@ var Rules = []Rule{
 	{Name: "variables", Check: variables},
 	{Name: "addresses", Check: addresses},
 	{Name: "passwords", Check: passwords, Minikube: true},
+	{Name: "rights", Check: rights, Minikube: true},
 	{Name: "one backend", Check: oneBackend},
 	{Name: "restricted", Check: restricted},
 	{Name: "security", Check: security},

@@ -166,3 +166,6 @@ func (s *Set) configMap(name string) map[string]string {
 	maps.Copy(all, o.V.Data)
 	return all
 }
+
+// Config returns the entries of a ConfigMap; nil if there is none.
+func Config(s *Set, name string) map[string]string { return s.configMap(name) }

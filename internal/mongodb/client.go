@@ -69,7 +69,7 @@ func Connect(uri, appName string, opts ...Option) (*Client, error) {
 	for _, opt := range opts {
 		opt(c)
 	}
-	c.videos, c.mp3s, c.jobs = newFiles(c, "videos"), newFiles(c, "mp3s"), newLedger(c)
+	c.videos, c.mp3s, c.jobs = newFiles(c, Videos), newFiles(c, MP3s), newLedger(c)
 	return c, nil
 }
 
@@ -114,7 +114,9 @@ func (c *Client) Close(ctx context.Context) error {
 	return nil
 }
 
-func (c *Client) database(name string) *mongo.Database { return c.mongo.Database(c.prefix + name) }
+func (c *Client) database(name Database) *mongo.Database {
+	return c.mongo.Database(c.prefix + string(name))
+}
 
 // bound gives one command its deadline.
 func (c *Client) bound(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -29,7 +29,7 @@ type Files struct {
 	buffers sync.Pool // of *[ChunkSize]byte
 }
 
-func newFiles(c *Client, database string) *Files {
+func newFiles(c *Client, database Database) *Files {
 	db := c.database(database)
 	return &Files{
 		client: c, files: db.Collection("fs.files"), chunks: db.Collection("fs.chunks"),

@@ -3,25 +3,41 @@ package mongodb
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// EnsureIndexes creates the indexes that are missing. Call it at every start, before the first use: the driver would
-// create GridFS's only while a bucket is empty. Any number of processes may do so at once.
-func (c *Client) EnsureIndexes(ctx context.Context) error {
+// Database is one of the three.
+type Database string
+
+// Their names, without a Prefix.
+const (
+	Videos Database = "videos"
+	MP3s   Database = "mp3s"
+	Jobs   Database = "jobs"
+)
+
+// EnsureIndexes creates the indexes that are missing in the named databases, those that the caller writes to and may change.
+// Call it at every start, before the first use: the driver would create GridFS's only while a bucket is empty. Any number of
+// processes may do so at once.
+func (c *Client) EnsureIndexes(ctx context.Context, in ...Database) error {
 	for _, want := range []struct {
+		of      Database
 		in      *mongo.Collection
 		indexes []mongo.IndexModel
 	}{
-		{c.videos.files, filesIndexes()},
-		{c.videos.chunks, chunksIndexes()},
-		{c.mp3s.files, filesIndexes()},
-		{c.mp3s.chunks, chunksIndexes()},
-		{c.jobs.jobs, jobsIndexes()},
+		{Videos, c.videos.files, filesIndexes()},
+		{Videos, c.videos.chunks, chunksIndexes()},
+		{MP3s, c.mp3s.files, filesIndexes()},
+		{MP3s, c.mp3s.chunks, chunksIndexes()},
+		{Jobs, c.jobs.jobs, jobsIndexes()},
 	} {
+		if !slices.Contains(in, want.of) {
+			continue
+		}
 		for _, i := range want.indexes { // one at a time: FerretDB panics over four at once
 			if err := createIndex(ctx, want.in, i); err != nil {
 				return fmt.Errorf("create index %v of %s.%s: %w", i.Keys, want.in.Database().Name(), want.in.Name(), err)

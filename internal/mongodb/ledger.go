@@ -36,7 +36,7 @@ type Ledger struct {
 }
 
 func newLedger(c *Client) *Ledger {
-	db := c.database("jobs")
+	db := c.database(Jobs)
 	return &Ledger{client: c, jobs: db.Collection("jobs"), turns: turns{client: c, taken: db.Collection("turns")}}
 }
 

@@ -37,14 +37,14 @@ func openAt(tb testing.TB, uri string) *Client {
 	tb.Helper()
 	c := connect(tb, uri)
 	tb.Cleanup(func() {
-		for _, db := range []string{"videos", "mp3s", "jobs"} {
+		for _, db := range []Database{Videos, MP3s, Jobs} {
 			if err := c.database(db).Drop(context.WithoutCancel(tb.Context())); err != nil {
 				tb.Error(err)
 			}
 		}
 	})
 	for range 2 { // as every start does
-		if err := c.EnsureIndexes(tb.Context()); err != nil {
+		if err := c.EnsureIndexes(tb.Context(), Videos, MP3s, Jobs); err != nil {
 			tb.Fatal(err)
 		}
 	}

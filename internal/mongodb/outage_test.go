@@ -26,7 +26,7 @@ func mortal(t *testing.T) (*testserver.FerretDB, *Client) {
 	}
 	t.Cleanup(server.Kill)
 	c := connect(t, server.URI()+impatient)
-	if err := c.EnsureIndexes(t.Context()); err != nil {
+	if err := c.EnsureIndexes(t.Context(), Videos, MP3s, Jobs); err != nil {
 		t.Fatal(err)
 	}
 	return server, c

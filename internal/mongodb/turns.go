@@ -102,12 +102,10 @@ func (t *turns) ask(ctx context.Context) (bool, error) {
 	if t.needed == nil {
 		ctx, cancel := t.client.bound(ctx)
 		defer cancel()
-		info, err := t.taken.Database().RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Raw()
+		needed, err := isFerretDB(ctx, t.taken.Database())
 		if err != nil {
 			return false, err
 		}
-		_, err = info.LookupErr("ferretdbVersion")
-		needed := err == nil
 		t.needed = &needed
 	}
 	return *t.needed, nil

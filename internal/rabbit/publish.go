@@ -39,7 +39,7 @@ type declaration struct {
 	err  error
 }
 
-// send publishes m to the default exchange under key, having declared queue in this session, and waits for the confirm.
+// send publishes m under key, having declared queue in this session, and waits for the confirm.
 // A refusal and a lost connection are not taken as final for a moment: a quorum queue refuses while it has no leader, as
 // when it is new, and the next connection may be there at once.
 func (b *Broker) send(ctx context.Context, queue, key string, m amqp.Publishing) error {
@@ -167,7 +167,7 @@ func (p *publisher) confirmed(ctx context.Context, key string, m amqp.Publishing
 	if err != nil {
 		return err
 	}
-	confirm, err := p.s.ch.PublishWithDeferredConfirm("", key, mandatory, immediate, m) // locks the channel itself
+	confirm, err := p.s.ch.PublishWithDeferredConfirm(exchange, key, mandatory, immediate, m) // locks the channel itself
 	if err != nil {
 		return err
 	}

@@ -197,7 +197,7 @@ func TestQueueReplacedUnderTheConsumer(t *testing.T) {
 		}
 		if _, err := ch.QueueDeclare(queue, true, false, false, false, amqp.Table{
 			"x-queue-type": "quorum", "x-delivery-limit": 10_000,
-			"x-dead-letter-exchange": "", "x-dead-letter-routing-key": queue + ".dead",
+			"x-dead-letter-exchange": "mp3converter", "x-dead-letter-routing-key": queue + ".dead",
 		}); err != nil {
 			t.Fatal(err)
 		}

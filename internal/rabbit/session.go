@@ -14,7 +14,7 @@ import (
 const (
 	durable, autoDelete, exclusive, noWait = true, false, false, false
 	mandatory, immediate                   = true, false
-	autoAck, noLocal                       = false, false
+	autoAck, noLocal, internal             = false, false, false
 	one, requeue                           = false, true // of Nack; one is also Ack's
 )
 
@@ -123,25 +123,40 @@ func (s *session) within(limit time.Duration, call func() error) error {
 
 // declare makes sure that the queue exists, and with it the one for its dead letters.
 func (s *session) declare(queue string) error {
-	err := s.within(s.cfg.ConfirmTimeout, func() error {
+	return s.within(s.cfg.ConfirmTimeout, func() error {
 		ch, err := s.conn.Channel() // of its own: a refusal costs the channel
 		if err != nil {
 			return err
 		}
 		defer ch.Close()
+		if err := ch.ExchangeDeclare(exchange, amqp.ExchangeTopic, durable, autoDelete, internal, noWait, nil); err != nil {
+			return fmt.Errorf("declare exchange %s: %w", exchange, err)
+		}
 		for _, q := range topology(queue, s.cfg.QueueType) {
 			if _, err := ch.QueueDeclare(q.name, durable, autoDelete, exclusive, noWait, q.args); err != nil {
-				return fmt.Errorf("declare queue %s: %w", q.name, err)
+				return fmt.Errorf("declare queue %s: %w", q.name, s.otherwise(err))
+			}
+			if err := ch.QueueBind(q.name, q.name, exchange, noWait, nil); err != nil {
+				return fmt.Errorf("bind queue %s: %w", q.name, err)
 			}
 		}
 		return nil
 	})
+}
+
+// otherwise tells an operator what to do about a queue that exists with other arguments.
+func (s *session) otherwise(err error) error {
 	var refused *amqp.Error
 	if errors.As(err, &refused) && refused.Code == amqp.PreconditionFailed {
 		return fmt.Errorf("the queue was made otherwise than QUEUE_TYPE=%s makes it (change that, or delete the queue when it is empty): %w", s.cfg.QueueType, err)
 	}
 	return err
 }
+
+// exchange is what we publish to; each queue gets what has its name as the key. The default exchange would do the same, but
+// whoever may publish there may publish to every queue. Here RabbitMQ's topic permissions say to which: see
+// manifests/rabbitmq.yaml. Others may go on using the default exchange, if they are let.
+const exchange = "mp3converter"
 
 type queueSpec struct {
 	name string
@@ -165,7 +180,7 @@ func topology(queue, kind string) []queueSpec {
 		dead["x-delivery-limit"] = int64(lookLimit)
 		args = amqp.Table{
 			amqp.QueueTypeArg:           kind,
-			"x-dead-letter-exchange":    "",
+			"x-dead-letter-exchange":    exchange,
 			"x-dead-letter-routing-key": deadLetters(queue),
 			"x-delivery-limit":          int64(deliveryLimit),
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,9 @@ func (s Settings) Validate() error {
 	if s.MongoDBTimeout <= 0 || s.MongoDBTimeout < s.Skew {
 		err = errors.Join(err, errors.New("MONGODB_TIMEOUT_SECONDS: more than 0, and at least CLOCK_SKEW_SECONDS"))
 	}
+	if strings.ContainsAny(s.VideoQueue+s.MP3Queue, "*#") { // as keys of a topic exchange they would mean other queues, too
+		err = errors.Join(err, errors.New("VIDEO_QUEUE, MP3_QUEUE: no * and no #"))
+	}
 	if s.VideoQueue == s.MP3Queue {
 		err = errors.Join(err, errors.New("VIDEO_QUEUE and MP3_QUEUE: must differ"))
 	}
@@ -57,16 +61,18 @@ type Backend struct {
 
 	settings Settings
 	client   *mongodb.Client
+	writes   []mongodb.Database
 	prepared atomic.Bool
 }
 
 // Open is Connect for a service. It is ready when MongoDB is there; whether it needs the broker too depends on whether it
-// consumes.
-func Open(p *daemon.Process, s Settings) (*Backend, error) {
+// consumes. writes are the databases whose indexes it looks after: those that it writes to.
+func Open(p *daemon.Process, s Settings, writes ...mongodb.Database) (*Backend, error) {
 	b, err := Connect(p.Name, s, p.Grace(), p.Log)
 	if err != nil {
 		return nil, err
 	}
+	b.writes = writes
 	p.Needs("mongodb", b.client.Ping)
 	p.Needs("indexes", b.indexed)
 	return b, nil
@@ -92,7 +98,7 @@ func Connect(name string, s Settings, grace time.Duration, log *slog.Logger) (*B
 // Prepare waits for MongoDB and creates the indexes that are missing. Before that the service is not ready: it is an index
 // that keeps one Idempotency-Key from having two jobs.
 func (b *Backend) Prepare(ctx context.Context, p *daemon.Process) error {
-	err := p.WaitFor(ctx, "mongodb and its indexes", b.client.EnsureIndexes)
+	err := p.WaitFor(ctx, "mongodb and its indexes", func(ctx context.Context) error { return b.client.EnsureIndexes(ctx, b.writes...) })
 	b.prepared.Store(err == nil)
 	return err
 }
