@@ -94,9 +94,10 @@ func workloads(t testing.TB) []workload {
 	return get[list[workload]](t, "deployments,statefulsets").Items
 }
 
+// pods are those that are to run: those of Jobs end, and go.
 func pods(t testing.TB) []pod {
 	t.Helper()
-	return get[list[pod]](t, "pods").Items
+	return get[list[pod]](t, "pods", "--field-selector=status.phase!=Succeeded").Items
 }
 
 var forwarding = regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+) ->`)

@@ -27,29 +27,30 @@ type stores struct {
 	admin  string // URL of the broker's management API
 }
 
-// open opens the stores, by the credentials that the gateway uses.
+// open opens the stores, as their administrators: no service may see everything.
 func (c *cluster) open(t *testing.T) *stores {
 	t.Helper()
-	at := func(key, target, port string) *url.URL {
-		u, err := url.Parse(secret(t, "gateway", key))
-		if err != nil {
-			t.Fatalf("%s of the gateway's Secret is no URL", key)
-		}
-		u.Host = forward(t, target, port)
-		return u
+	mongodb := url.URL{
+		Scheme: "mongodb", Host: forward(t, "statefulset/mongodb", "27017"), Path: "/", RawQuery: "directConnection=true",
+		User: url.UserPassword(secret(t, "mongodb", "MONGO_INITDB_ROOT_USERNAME"), secret(t, "mongodb", "MONGO_INITDB_ROOT_PASSWORD")),
 	}
-	db, err := mongo.Connect(options.Client().ApplyURI(at("MONGODB_URI", "statefulset/mongodb", "27017").String()))
+	db, err := mongo.Connect(options.Client().ApplyURI(mongodb.String()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Disconnect(context.WithoutCancel(t.Context())) })
+	user := kubectl(t, "get", "configmap", "rabbitmq-configmap", "-o", "jsonpath={.data.RABBITMQ_DEFAULT_USER}")
 	return &stores{
-		db: db, broker: at("RABBITMQ_URL", "statefulset/rabbitmq", "5672"),
+		db: db,
+		broker: &url.URL{
+			Scheme: "amqp", Host: forward(t, "statefulset/rabbitmq", "5672"), Path: "/",
+			User: url.UserPassword(user, secret(t, "rabbitmq", "RABBITMQ_DEFAULT_PASS")),
+		},
 		admin: "http://" + forward(t, "statefulset/rabbitmq", "15672"),
 	}
 }
 
-// secret returns what a service is given: the random value of make secrets, else the published one.
+// secret returns what a service or server is given: the random value of make secrets, else the published one.
 func secret(t *testing.T, service, key string) string {
 	t.Helper()
 	for _, name := range []string{service + "-random", service + "-secret"} {

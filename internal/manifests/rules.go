@@ -23,6 +23,7 @@ var Rules = []Rule{
 	{Name: "one backend", Check: oneBackend},
 	{Name: "restricted", Check: restricted},
 	{Name: "security", Check: security},
+	{Name: "commands", Check: commands},
 	{Name: "resources", Check: resources},
 	{Name: "images", Check: images},
 	{Name: "labels", Check: labelling, Minikube: true},

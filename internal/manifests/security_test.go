@@ -27,4 +27,7 @@ var securityPlants = []plant{
 	{"security", "a root that can be written", func(s *Set) { container(s, "auth").SecurityContext.ReadOnlyRootFilesystem = nil }, []string{"Deployment auth: readOnlyRootFilesystem"}},
 	{"security", "scratch without end", func(s *Set) { pod(s, "converter").Volumes[0].EmptyDir.SizeLimit = nil }, []string{"Deployment converter: volumes[scratch]"}},
 	{"security", "scratch of 0", func(s *Set) { pod(s, "converter").Volumes[0].EmptyDir.SizeLimit = resource.NewQuantity(0, "") }, []string{"Deployment converter: volumes[scratch]"}},
+
+	{"commands", "a dollar that Kubernetes takes", func(s *Set) { container(s, "rabbitmq").Args[0] += ` "\$$name"` }, []string{"StatefulSet rabbitmq: args", "container rabbitmq", "$$name"}},
+	{"commands", "a dollar in the command", func(s *Set) { container(s, "auth").Command = []string{"sh", "-c", "kill $$"} }, []string{"Deployment auth: args"}},
 }
