@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -11,10 +12,19 @@ import (
 )
 
 // compose makes go-mail's message of a letter. The same letter makes the same bytes.
+//
+// go-mail takes names, comments and quotes beside an address, and letters that nobody sees: whoever reads such an address may
+// take it for another. Here nothing but one bare address is let through, whoever has looked at it before.
 func compose(l job.Letter) (*mail.Msg, error) {
+	if !job.IsAddress(l.From) {
+		return nil, errSender // the configuration's fault, so not for good
+	}
+	if !job.IsAddress(l.To) {
+		return nil, refusal("recipient: no bare e-mail address")
+	}
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	if err := msg.From(l.From); err != nil {
-		return nil, fmt.Errorf("sender: %w", err) // the configuration's fault, so not for good
+		return nil, fmt.Errorf("sender: %w", err)
 	}
 	if err := msg.EnvelopeFrom(l.From); err != nil {
 		return nil, fmt.Errorf("sender: %w", err)
@@ -28,6 +38,8 @@ func compose(l job.Letter) (*mail.Msg, error) {
 	msg.SetBodyString(mail.TypeTextPlain, l.Body, mail.WithPartEncoding(encoding(l.Body)))
 	return msg, nil
 }
+
+var errSender = errors.New("sender: no bare e-mail address")
 
 // longest line that a mail may have unencoded, in bytes: RFC 5322, 2.1.1.
 const longestLine = 998

@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/mail"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -339,6 +341,73 @@ func TestNobodyIsTheRecipient(t *testing.T) {
 	l.From = "nobody"
 	if err := s.Send(t.Context(), l); err == nil || errors.Is(err, job.ErrPermanent) {
 		t.Errorf("Send from %q = %v, want an error that the operator can mend", l.From, err)
+	}
+}
+
+// Whatever a letter says, at most one RCPT is sent, and none but the expected headers.
+func TestNoLetterHasAnotherRecipientOrHeader(t *testing.T) {
+	headers := []string{"Content-Transfer-Encoding", "Content-Type", "Date", "From", "Message-Id", "Mime-Version", "Subject", "To"}
+	try := func(t *testing.T, change func(*job.Letter)) (dialogue string, err error) {
+		t.Helper()
+		server := testserver.StartSMTP(t, testserver.SMTPOptions{NoTLS: true}) // so that all of it can be read
+		cfg := configFor(server)
+		none(&cfg)
+		l := letter
+		change(&l)
+		err = sender(t, cfg).Send(t.Context(), l)
+		dialogue = server.Clear()
+		mails := server.Mails()
+		if rcpt := server.Came(testserver.AtRcpt); err == nil && (rcpt != 1 || len(mails) != 1) || err != nil && rcpt+len(mails) > 0 {
+			t.Errorf("%d RCPT and %d mails, with the error %v", rcpt, len(mails), err)
+		}
+		for _, m := range mails {
+			if got := slices.Sorted(maps.Keys(testserver.ReadMail(t, m).Header)); !slices.Equal(got, headers) {
+				t.Errorf("the headers are %q", got)
+			}
+			if strings.Contains(strings.Join(m.To, ""), "eve") {
+				t.Errorf("it goes to %q", m.To)
+			}
+		}
+		return dialogue, err
+	}
+	for _, to := range []string{
+		"", "<>", "x", "@example.com", "a@", "a@b@c",
+		"a@b\r\nBcc: eve@example.com", "a@b\nBcc: eve@example.com", "a@b\rBcc: eve@example.com", "a@b\r\nRCPT TO:<eve@example.com>",
+		"a@b%0d%0aBcc: eve@example.com", "a%0d%0aBcc:eve@example.com", "a@b\x00", "a\x00@b",
+		"a@b\u2028Bcc: eve@example.com", "a\u2029b@example.com", "a\u0085@example.com", "a\u202e@example.com", "a\ufeff@example.com",
+		"a@b, eve@example.com", "a@b,eve@example.com", "a@b; eve@example.com", "a@b eve@example.com", "<a@b> <eve@example.com>", "friends: a@b, eve@example.com;",
+		"eve <a@b>", "<a@b>", "a@b (eve@example.com)", `"a@b, eve"@example.com`, `"a b"@example.com`, `"a\r\n"@example.com`, "a@[127.0.0.1]",
+		"eve%example.com@b", " a@b", "a@b ", strings.Repeat("x", 10_000) + "@example.com",
+	} {
+		t.Run(fmt.Sprintf("to %.40q", to), func(t *testing.T) {
+			if dialogue, err := try(t, func(l *job.Letter) { l.To = to }); !errors.Is(err, job.ErrPermanent) || dialogue != "" {
+				t.Errorf("Send = %v, want it permanent; and the server has heard:\n%s", err, dialogue)
+			}
+		})
+	}
+	for _, from := range []string{"a@b\r\nBcc: eve@example.com", "eve <a@b>", "a@b, eve@example.com", "a@b\u2028"} {
+		t.Run(fmt.Sprintf("from %q", from), func(t *testing.T) {
+			if dialogue, err := try(t, func(l *job.Letter) { l.From = from }); err == nil || errors.Is(err, job.ErrPermanent) || dialogue != "" {
+				t.Errorf("Send = %v, want an error that the operator can mend; and the server has heard:\n%s", err, dialogue)
+			}
+		})
+	}
+	for _, end := range []string{"\r\n", "\n", "\r", "\u0085", "\u2028", "\u2029", "\v", "\f", "\x00", "%0d%0a", "\r\n ", "\r\n\r\n", "=0D=0A", "=?utf-8?q?=0D=0A?="} {
+		t.Run(fmt.Sprintf("lines that end in %q", end), func(t *testing.T) {
+			hostile := "a" + end + "Bcc: eve@example.com" + end + "b"
+			for what, change := range map[string]func(*job.Letter){
+				"subject":    func(l *job.Letter) { l.Subject = hostile },
+				"Message-ID": func(l *job.Letter) { l.MessageID = hostile },
+				"body":       func(l *job.Letter) { l.Body = hostile + "\r\n.\r\nRCPT TO:<eve@example.com>\r\n" },
+			} {
+				dialogue, err := try(t, change)
+				for line := range strings.Lines(dialogue) {
+					if strings.HasPrefix(line, "Bcc") && what != "body" {
+						t.Errorf("the %s makes a line (%v):\n%s", what, err, dialogue)
+					}
+				}
+			}
+		})
 	}
 }
 

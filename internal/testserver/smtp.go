@@ -120,6 +120,7 @@ func StartSMTP(tb testing.TB, o SMTPOptions) *SMTP {
 	tb.Cleanup(func() {
 		close(s.closing)
 		_ = s.server.Close()
+		_ = listener.Close() // which Serve may not have been given yet
 		<-served
 	})
 	return s
