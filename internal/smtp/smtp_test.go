@@ -258,6 +258,38 @@ func TestCredentialsAreOnlySentOnceEncrypted(t *testing.T) {
 	}
 }
 
+func TestCredentialsAreOnlySentToWhomACertificateNames(t *testing.T) {
+	wanted := testserver.SMTPOptions{User: user, Password: password, ClearAuth: true}
+	for name, tt := range map[string]struct {
+		server func(*testserver.SMTPOptions)
+		change func(*smtp.Config)
+	}{
+		"unknown authority":               {nil, func(c *smtp.Config) { c.RootCAs = nil }},
+		"unknown authority, implicit TLS": {func(o *testserver.SMTPOptions) { o.Implicit = true }, func(c *smtp.Config) { c.RootCAs = nil; implicit(c) }},
+		"another host's certificate":      {func(o *testserver.SMTPOptions) { o.CertFor = "mail.example.com" }, nil},
+		"the same, implicit TLS":          {func(o *testserver.SMTPOptions) { o.CertFor, o.Implicit = "mail.example.com", true }, implicit},
+		"somebody takes STARTTLS away":    {func(o *testserver.SMTPOptions) { o.NoTLS = true }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			options := wanted
+			if tt.server != nil {
+				tt.server(&options)
+			}
+			server := testserver.StartSMTP(t, options)
+			cfg := configFor(server)
+			login(&cfg)
+			if tt.change != nil {
+				tt.change(&cfg)
+			}
+			err := sender(t, cfg).Send(t.Context(), letter)
+			if err == nil || server.Dials() == 0 || server.Came(testserver.AtAuth) > 0 || len(server.Mails()) > 0 {
+				t.Errorf("Send = %v, and the server was asked %d times for a login", err, server.Came(testserver.AtAuth))
+			}
+			wantNoSecrets(t, server, err)
+		})
+	}
+}
+
 func TestASlowServerIsBoundedByTheTimeout(t *testing.T) {
 	for name, tt := range map[string]struct {
 		at   testserver.Step
