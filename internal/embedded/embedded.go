@@ -20,7 +20,7 @@ func Lock(dir string) (io.Closer, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // in DATA_DIR
 	if err != nil {
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 // whose name is removed at once.
 func unnamed(dir string) (*os.File, error) {
 	const private = 0o600
-	f, err := os.OpenFile(dir, unix.O_TMPFILE|os.O_RDWR, private)
+	f, err := os.OpenFile(dir, unix.O_TMPFILE|os.O_RDWR, private) //nolint:gosec // SCRATCH_DIR
 	if err == nil {
 		return f, nil
 	}

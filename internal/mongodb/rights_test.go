@@ -72,10 +72,11 @@ func (c *catalogue) serve(conn net.Conn) {
 		if !greeting && bson.Unmarshal(body[5:], &command) != nil {
 			return
 		}
-		reply, op, front := bson.D{}, uint32(2013), make([]byte, 5) // OP_MSG: flags, and the kind of its only section
+		op, front := uint32(2013), make([]byte, 5) // OP_MSG: flags, and the kind of its only section
 		if greeting {
 			op, front = 1, append(make([]byte, 16), 1, 0, 0, 0) // OP_REPLY of one document
 		}
+		var reply bson.D
 		if greeting || command[0].Key == "hello" || command[0].Key == "ping" {
 			reply = bson.D{
 				{Key: "ok", Value: 1}, {Key: "helloOk", Value: true}, {Key: "isWritablePrimary", Value: true}, {Key: "ismaster", Value: true},

@@ -76,7 +76,8 @@ func receive(from io.Reader) ([]byte, error) {
 	if length < header || length > 48<<20 {
 		return nil, fmt.Errorf("a message of %d bytes", length)
 	}
-	message := append(head, make([]byte, length-header)...)
+	message := make([]byte, length)
+	copy(message, head)
 	_, err := io.ReadFull(from, message[header:])
 	return message, err
 }

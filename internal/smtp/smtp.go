@@ -52,7 +52,7 @@ type Config struct {
 
 // RootCAs returns the system's list with the certificates of a PEM file added.
 func RootCAs(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
+	pem, err := os.ReadFile(file) //nolint:gosec // SMTP_CA_FILE
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func Check(t *testing.T, name string, vars []settings.Var, shared ...[]settings.
 func Section(t *testing.T, name, want string) {
 	t.Helper()
 	file := find(t)
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(file) //nolint:gosec // README.md of the repository
 	if err != nil {
 		t.Fatal(err)
 	}
