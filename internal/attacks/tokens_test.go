@@ -196,7 +196,7 @@ var tokens = []row{
 				p.is(variant, status(got), tt.want)
 			}
 		}
-		p.bounded(p.Auth)
+		p.bounded(p.Auth, loginMemory)
 	}},
 	{number: 15, attack: "the token of a user who was deleted, or has another password", expected: "403 not authorized, within seconds; the list has 401", try: func(p *probe) {
 		for command, stdin := range map[string]string{"delete": "", "passwd": "another passphrase"} {
@@ -306,14 +306,13 @@ func answered(answers string) string {
 	return strings.TrimSpace(status(answers) + " " + body)
 }
 
-// bounded fails the row if the process has ever had more memory than one that works with what strangers send piece by piece.
-// The race detector takes several times as much as a release does.
-func (p *probe) bounded(s *testsuite.Process) {
+// bounded fails the row if the process has ever had more memory, in MiB, than one that takes what strangers send piece by
+// piece, or in turns. The race detector takes several times as much as a release does.
+func (p *probe) bounded(s *testsuite.Process, most int64) {
 	p.Helper()
-	const most = 1 << 30
-	n := peak(p, s)
-	p.see(fmt.Sprintf("%s had %d MiB at most", s.Name, n>>20))
+	n := peak(p, s) >> 20
+	p.see(fmt.Sprintf("%s had %d MiB at most", s.Name, n))
 	if n > most {
-		p.Errorf("%s had %d MiB", s.Name, n>>20)
+		p.Errorf("%s had %d MiB, want %d at most", s.Name, n, most)
 	}
 }
