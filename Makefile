@@ -60,6 +60,11 @@ crash: deps tools ## kill, fail and stall every service at every crash point: al
 faults: deps tools ## tell the whole fault matrix: what breaks, what is expected, what was seen
 	go test -race -v -timeout 60m ./internal/faults -run 'TestFaults' -full
 
+.PHONY: attacks
+attacks: deps tools ## try every attack on the running suite, then the table: attack, expected, seen; it is in bin/attacks.txt too
+	@mkdir -p bin
+	go test -race -count=1 -v -timeout 60m ./internal/attacks -full -table $(CURDIR)/bin/attacks.txt
+
 soak: deps tools ## upload for MINUTES (10) while something breaks every two seconds, then look: one table
 	go test -race -v -timeout $$(($(MINUTES) + 30))m ./internal/faults -run 'TestSoak' -soak $(MINUTES)m
 
