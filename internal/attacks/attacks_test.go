@@ -22,7 +22,6 @@ type row struct {
 	try      func(p *probe)
 	// elsewhere names the tests that show it, as "internal/ffmpeg TestMutants", where there is nothing to send to the suite.
 	elsewhere []string
-	later     bool // their package is not here yet
 }
 
 // families are the rows by what is attacked.
@@ -116,10 +115,6 @@ func (p *probe) lookElsewhere() {
 	for _, place := range p.row.elsewhere {
 		folder, test, _ := strings.Cut(place, " ")
 		files, err := os.ReadDir("../../" + folder)
-		if err != nil && p.row.later {
-			p.see("NOT HERE YET: " + place)
-			continue
-		}
 		if err != nil {
 			p.Error(err)
 		}
