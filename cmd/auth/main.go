@@ -39,6 +39,7 @@ func run(p *daemon.Process, cfg config) error {
 		return err
 	}
 	p.Needs("mysql", users.Ping)
+	p.Needs("tables", users.Prepared) // apart, for who excludes mysql: a new version must not replace the old one before init.sql has run
 	service := auth.New(auth.Config{
 		Users: users, Failures: users, Revocations: users, Key: key, TrustedProxies: cfg.TrustedProxies, Log: p.Log, Metrics: p.Metrics,
 	})

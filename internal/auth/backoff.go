@@ -30,7 +30,8 @@ type policy struct {
 // so from the owner's own address, and at most for longest. Behind one address may be a whole office, so it has more tries
 // than one account from there, and a shorter wait.
 //
-// Guessing one account from one address gets 5 tries and then 4 an hour; an address gets 100, then 60 an hour, over all accounts. Whoever
+// Guessing one account from one address gets 5 tries and then 4 an hour; an address gets 100, then
+// 60 an hour or 100 after each ten minutes of rest, over all accounts. Whoever
 // has many addresses pays for each try with a hash, and there are some 30 a second and core.
 var (
 	perAccount = policy{free: 5, first: time.Second, longest: 15 * time.Minute}
@@ -38,7 +39,11 @@ var (
 )
 
 const (
-	forget    = time.Hour   // without a failure, and all is forgotten; longer than any wait
+	// Without a failure for so long all is forgotten; longer than any wait. Of an address it is sooner: a typing mistake now and
+	// then in a large office must never add up.
+	forget        = time.Hour
+	forgetAddress = 10 * time.Minute
+
 	countTime = time.Second // for a count, which the client's going away must not prevent
 )
 
@@ -130,7 +135,7 @@ func (a *attempt) failed(ctx context.Context) error {
 		_, err := a.failures.Fail(ctx, a.account, forget)
 		errs = append(errs, err)
 	}
-	_, err := a.failures.Fail(ctx, a.address, forget)
+	_, err := a.failures.Fail(ctx, a.address, forgetAddress)
 	return errors.Join(append(errs, err)...)
 }
 

@@ -24,9 +24,6 @@ func minikube(w world, args []string) int {
 	case "ip":
 		os.Stdout.WriteString("192.168.49.2\n")
 	case "docker-env":
-		if w.has("containerd") {
-			return 1
-		}
 		os.Stdout.WriteString("export DOCKER_HOST=tcp://192.168.49.2:2376\n")
 	}
 	return 0
@@ -58,6 +55,7 @@ func minikubeWorld(t *testing.T) (world, func(args ...string) (string, error)) {
 	t.Helper()
 	w, run := newWorld(t, "minikube", "kubectl", "docker", "make", "uname")
 	w.set("Linux", "uname")
+	w.set("docker://28.4.0", "node", "minikube")
 	w.set("127.0.0.1 localhost\n", "hosts")
 	t.Setenv("HOSTS", w.path("hosts"))
 	t.Setenv("MINIKUBE_PROFILE", "")
@@ -70,17 +68,19 @@ func TestMinikubeComesUpFromNothing(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	k, wait := "kubectl --context minikube --namespace mp3converter ", " --timeout=10m"
+	k, wait := "kubectl --context minikube --namespace mp3converter ", " --timeout=30m"
 	inspect := "docker image inspect --format {{.Id}} mp3converter/"
 	want := []string{
 		"minikube --profile minikube status",
-		"minikube --profile minikube start --cpus 2 --memory 4096 --cni=calico",
+		"minikube --profile minikube start --container-runtime=docker --cpus 2 --memory 4096 --cni=calico",
 		"minikube --profile minikube addons enable ingress",
 		k + "--namespace ingress-nginx wait --for=condition=Available deployment/ingress-nginx-controller --timeout=5m",
+		k + "get node minikube -o jsonpath={.status.nodeInfo.containerRuntimeVersion}",
 		"minikube --profile minikube docker-env --shell bash",
 		inspect + "auth:1.0.0", inspect + "gateway:1.0.0", inspect + "converter:1.0.0", inspect + "notification:1.0.0",
 		"make images",
 		inspect + "auth:1.0.0", inspect + "gateway:1.0.0", inspect + "converter:1.0.0", inspect + "notification:1.0.0",
+		k + "delete job mongodb-rights --ignore-not-found",
 		k + "apply -f manifests",
 		k + "rollout status statefulset/mysql" + wait, k + "rollout status statefulset/mongodb" + wait, k + "rollout status statefulset/rabbitmq" + wait,
 		k + "rollout status deployment/mailpit" + wait, k + "rollout status deployment/auth" + wait, k + "rollout status deployment/gateway" + wait,
@@ -122,7 +122,7 @@ func TestMinikubeComesUpFromNothing(t *testing.T) {
 
 func TestMinikubeWithoutDockerInsideIsGivenTheImages(t *testing.T) {
 	w, run := minikubeWorld(t)
-	w.set("", "containerd")
+	w.set("containerd://2.1.4", "node", "minikube")
 	if out, err := run(minikubeUp); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -81,6 +81,15 @@ func (d *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Prepared reports what an older database lacks, and init.sql makes. A server that is away is for Ping to report.
+func (d *DB) Prepared(ctx context.Context) error {
+	err := d.Ping(ctx)
+	if outdated(err) {
+		return err
+	}
+	return nil
+}
+
 // wrap says what was being done, and what to do about an error that an operator can mend.
 func wrap(act string, err error) error {
 	if err == nil {
@@ -102,13 +111,23 @@ const (
 )
 
 func advice(err error) string {
-	switch number(err) {
-	case erDatabaseDenied, erUnknownDatabase, erUnknownColumn, erTableDenied, erColumnDenied, erUnknownTable:
+	switch {
+	case outdated(err):
 		return ": run init.sql"
-	case erLoginDenied:
+	case number(err) == erLoginDenied:
 		return ": run init.sql, or correct MYSQL_USER and MYSQL_PASSWORD"
 	default:
 		return ""
+	}
+}
+
+// outdated reports whether the database, or a right in it, is not there.
+func outdated(err error) bool {
+	switch number(err) {
+	case erDatabaseDenied, erUnknownDatabase, erUnknownColumn, erTableDenied, erColumnDenied, erUnknownTable:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -88,7 +88,11 @@ func TestPingSaysWhatToDo(t *testing.T) {
 			if tt.alter != nil {
 				tt.alter(&cfg)
 			}
-			err := open(t, cfg).Ping(t.Context())
+			users := open(t, cfg)
+			err := users.Ping(t.Context())
+			if prepared := users.Prepared(t.Context()); (prepared != nil) != (tt.want == "init.sql") {
+				t.Errorf("Prepared = %v", prepared)
+			}
 			if tt.want == "" && err != nil {
 				t.Error(err)
 			}
@@ -115,6 +119,9 @@ func TestADatabaseMayComeLaterAndGoInBetween(t *testing.T) {
 	users := open(t, config(t, server))
 	defer users.Close()
 	wantAway(t, users)
+	if err := users.Prepared(t.Context()); err != nil {
+		t.Errorf("Prepared = %v of a server that is away, which says nothing of its tables", err)
+	}
 	for range 2 {
 		if err := server.Restart(); err != nil {
 			t.Fatal(err)

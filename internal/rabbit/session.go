@@ -148,7 +148,7 @@ func (s *session) declare(queue string) error {
 func (s *session) otherwise(err error) error {
 	var refused *amqp.Error
 	if errors.As(err, &refused) && refused.Code == amqp.PreconditionFailed {
-		return fmt.Errorf("the queue was made otherwise than QUEUE_TYPE=%s makes it (change that, or delete the queue when it is empty): %w", s.cfg.QueueType, err)
+		return fmt.Errorf("the queue was made otherwise than QUEUE_TYPE=%s makes it, by hand or by another version (change that, or delete the queue: jobs are rung for again): %w", s.cfg.QueueType, err)
 	}
 	return err
 }
