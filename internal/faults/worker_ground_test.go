@@ -145,7 +145,7 @@ func held(t *testing.T, title string) (settings []string, letGo func()) {
 		t.Fatal(err)
 	}
 	program := fakeFFmpeg(t, fmt.Sprintf(`*"title=%s"*) while [ -e %s ]; do sleep 0.1; done ;;`, title, hold))
-	return []string{"FFMPEG=" + program, "FFMPEG_STALL_SECONDS=600", "FFMPEG_WALL_SECONDS=600"}, func() { _ = os.Remove(hold) } // again at the end
+	return []string{"FFMPEG=" + program, "SANDBOX=off", "FFMPEG_STALL_SECONDS=600", "FFMPEG_WALL_SECONDS=600"}, func() { _ = os.Remove(hold) } // again at the end
 }
 
 // bad is a video that must fail.
