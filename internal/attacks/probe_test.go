@@ -102,6 +102,9 @@ func (p *probe) send(r testsuite.Request) (testsuite.Answer, string) {
 	return p.sendBy(p.client, r)
 }
 
+// lengthless is a body of which net/http does not see the length, and so sends it in chunks.
+type lengthless struct{ io.ReadSeeker }
+
 // sendBy asks again, as it is told to, when the suite is busy with other rows, unless that is what the row is about.
 func (p *probe) sendBy(client *http.Client, r testsuite.Request) (testsuite.Answer, string) {
 	p.Helper()
@@ -115,7 +118,11 @@ func (p *probe) sendBy(client *http.Client, r testsuite.Request) (testsuite.Answ
 	}
 	for try := 0; ; try++ {
 		if again {
+			_, isLengthless := r.Body.(lengthless)
 			r.Body = bytes.NewReader(body)
+			if isLengthless {
+				r.Body = lengthless{bytes.NewReader(body)}
+			}
 		}
 		a, err := r.TryBy(client)
 		if err != nil || a.Status != http.StatusServiceUnavailable || p.row.refuses || try == 20 || r.Body != nil && !again {
