@@ -165,13 +165,13 @@ func (p *Process) OpsHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { web.Text(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if p.ready.stopping.Load() {
+			web.Text(w, http.StatusServiceUnavailable, "stopping")
+			return
+		}
 		excluded := r.URL.Query()["exclude"]
 		if unknown := p.ready.unknown(excluded); unknown != nil {
 			web.Text(w, http.StatusBadRequest, fmt.Sprintf("exclude: no check is called %s", strings.Join(unknown, ", ")))
-			return
-		}
-		if p.ready.stopping.Load() {
-			web.Text(w, http.StatusServiceUnavailable, "stopping")
 			return
 		}
 		health, code := p.ready.look(r.Context()).without(excluded), http.StatusOK
