@@ -1,10 +1,11 @@
 package attacks
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -80,7 +81,7 @@ var requests = []row{
 			select {
 			case err := <-ended:
 				got := "closed"
-				if timeout, ok := err.(net.Error); ok && timeout.Timeout() { //nolint:errorlint // the connection's own
+				if errors.Is(err, os.ErrDeadlineExceeded) {
 					got = "open for half a minute"
 				}
 				p.is("header", got, "closed")

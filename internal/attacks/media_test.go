@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"mp3converter/internal/testmedia"
 	"mp3converter/internal/testsuite"
@@ -78,24 +76,9 @@ func wav(channels, rate, samples int) []byte {
 
 var media = []row{
 	{number: 50, attack: "HLS, DASH, concat, SDP, ASX, M3U, XSPF, subfile:, IMF as .mp4, behind ID3, to files and to a listener", expected: "failed: unsupported; nobody is called", try: func(p *probe) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			p.Fatal(err)
-		}
-		defer l.Close()
-		var calls atomic.Int32
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				calls.Add(1)
-				c.Close()
-			}
-		}()
+		l, calls := p.listener()
 		secret := testmedia.Clip(p, testmedia.Spec{Ext: "ts"})
-		url := "http://" + l.Addr().String() + "/x.ts"
+		url := "http://" + l + "/x.ts"
 		hls := func(to string) []byte {
 			return []byte("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n" + to + "\n#EXT-X-ENDLIST\n")
 		}

@@ -2,15 +2,18 @@ package attacks
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -188,7 +191,6 @@ func (p *probe) raw(base, text string) (answers string, closed bool) {
 	go func() { _, _ = io.WriteString(c, text) }() // the server may close before it has read all
 	var all bytes.Buffer
 	_, err := io.Copy(&all, c)
-	timeout, ok := err.(net.Error) //nolint:errorlint // the connection's own
 	for part := range strings.SplitSeq(all.String(), "HTTP/1.1 ") {
 		if len(part) > 3 {
 			status, _ := strconv.Atoi(part[:3])
@@ -196,7 +198,29 @@ func (p *probe) raw(base, text string) (answers string, closed bool) {
 			p.judge(status, head, body)
 		}
 	}
-	return all.String(), !ok || !timeout.Timeout()
+	return all.String(), !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// listener is an address that nobody is to call, and how often somebody has.
+func (p *probe) listener() (addr string, calls *atomic.Int32) {
+	p.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.Cleanup(func() { l.Close() })
+	calls = new(atomic.Int32)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			calls.Add(1)
+			c.Close()
+		}
+	}()
+	return l.Addr().String(), calls
 }
 
 func (p *probe) dial(base string) net.Conn {

@@ -11,12 +11,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"hash"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,23 +94,8 @@ var tokens = []row{
 		p.bad(map[string]string{"MAC": sign(header, p.good()), "RSA": text + "." + b64.EncodeToString(sig)})
 	}},
 	{number: 4, attack: "kid as path, SQL, URL; jku, x5u, jwk of one's own", expected: forbidden + "; ignored if the secret fits; nobody is called", try: func(p *probe) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			p.Fatal(err)
-		}
-		defer l.Close()
-		var calls atomic.Int32
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				calls.Add(1)
-				c.Close()
-			}
-		}()
-		url := "http://" + l.Addr().String() + "/keys"
+		l, calls := p.listener()
+		url := "http://" + l + "/keys"
 		empty := map[string]string{ // the key that each would lead to
 			`"kid":"../../../../dev/null"`: "", `"kid":"' UNION SELECT 'x' -- "`: "x", `"kid":"` + url + `"`: "", `"jku":"` + url + `"`: "",
 			`"x5u":"` + url + `"`: "", `"jwk":{"kty":"oct","k":"eA"}`: "x",
