@@ -62,6 +62,7 @@ func (o *outage) before(t *testing.T) {
 	t.Cleanup(o.release)
 	o.begun = o.p.Upload(t, testsuite.Clip(t), "begun.mp4")
 	o.p.Reaches(t, o.begun, "converting")
+	o.held(t)
 	o.taken = []string{o.owed, o.begun}
 }
 

@@ -116,7 +116,7 @@ func holdableFFmpeg(t *testing.T) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "ffmpeg")
-	script := fmt.Appendf(nil, "#!/bin/sh\nwhile [ -e %s.hold ]; do sleep 0.1; done\nexec %s \"$@\"\n", path, program)
+	script := fmt.Appendf(nil, "#!/bin/sh\nwhile [ -e %[1]s.hold ]; do : >%[1]s.held; sleep 0.1; done\nexec %[2]s \"$@\"\n", path, program)
 	if err := os.WriteFile(path, script, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -126,12 +126,20 @@ func holdableFFmpeg(t *testing.T) string {
 // hold keeps conversions from going on, until release.
 func (w *world) hold(t *testing.T) {
 	t.Helper()
+	_ = os.Remove(w.ffmpeg + ".held")
 	if err := os.WriteFile(w.ffmpeg+".hold", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (w *world) release() { _ = os.Remove(w.ffmpeg + ".hold") }
+
+// held waits until a conversion has come to the barrier. A job is converting a moment before its ffmpeg runs, and the
+// shell that holds it up must have opened its script before a test takes that away.
+func (w *world) held(t *testing.T) {
+	t.Helper()
+	testsuite.Eventually(t, "ffmpeg is held up", func() bool { return os.Remove(w.ffmpeg+".held") == nil })
+}
 
 // programs are the four by name.
 func (w *world) programs() map[string]*testsuite.Process {
