@@ -211,7 +211,7 @@ func (s *source) stsz(b box) func(samples uint64) (int64, bool) {
 				return 0, false
 			}
 		}
-		return int64(sum), true //nolint:gosec // at most limit
+		return int64(sum), true
 	}
 }
 
@@ -265,8 +265,9 @@ func tfhdBase(h []byte, moof int64) (base uint64, size uint32, ok bool) {
 func (l *layout) trun(b box, base uint64, usual uint32, picture bool) {
 	h := l.s.field(b, 12)
 	flags, count := be32(h, 0), be32(h, 4)
-	at := int64(base) + int64(int32(be32(h, 8))) //nolint:gosec // it is held against the file
-	l.unless(flags&1 != 0 && base <= uint64(l.s.size) && at >= 0 && at <= l.s.size && len(l.runs) < maxRuns)
+	at := int64(base) + int64(int32(be32(h, 8)))      //nolint:gosec // it is held against the file
+	known := flags&1 != 0 && base <= uint64(l.s.size) //nolint:gosec // a size is not negative
+	l.unless(known && at >= 0 && at <= l.s.size && len(l.runs) < maxRuns)
 	r := run{at: at, picture: picture}
 	if !picture && l.sure {
 		r.size = l.trunSize(b, flags, count, usual)
