@@ -42,13 +42,14 @@ type MP3s interface {
 // not the video's fault, and anything else, as a crash, which is tried again a few times.
 type Convert func(ctx context.Context, in, out *os.File, title string, p job.Profile, progress func(percent int)) (time.Duration, error)
 
-// Config is what a Service needs. All but Worker, Log and Metrics must be set.
+// Config is what a Service needs. All but Needed, Worker, Log and Metrics must be set.
 type Config struct {
 	Ledger  Ledger
 	Videos  Videos
 	MP3s    MP3s
 	Ring    func(ctx context.Context, j job.Job) error // see doorbell.Doorbell
 	Temp    func() (*os.File, error)                   // an empty scratch file that is gone once it is closed
+	Needed  func(r io.ReaderAt, size int64) []job.Span // what Convert reads of a video; nil is all of it
 	Convert Convert
 	Rules   job.Rules
 	Worker  string // our name in the ledger

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/ffmpeg"
+	"mp3converter/internal/ffmpeg/container"
 	"mp3converter/internal/job"
 	"mp3converter/internal/sandbox"
 	"mp3converter/internal/settings"
@@ -130,6 +132,9 @@ func (e Encoder) Prepare(ctx context.Context) error {
 
 // Temp returns an unnamed scratch file.
 func (e Encoder) Temp() (*os.File, error) { return e.runner.Temp() }
+
+// Needed returns what Convert reads of a video; nil is all of it.
+func (e Encoder) Needed(r io.ReaderAt, size int64) []job.Span { return container.Sound(r, size) }
 
 // Convert makes an MP3 of a video.
 func (e Encoder) Convert(ctx context.Context, in, out *os.File, title string, profile job.Profile, progress func(percent int)) (time.Duration, error) {
