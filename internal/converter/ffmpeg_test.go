@@ -1,6 +1,7 @@
 package converter_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
@@ -8,7 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mp3converter/internal/converter"
 	"mp3converter/internal/ffmpeg"
+	"mp3converter/internal/ffmpeg/container"
 	"mp3converter/internal/job"
 	"mp3converter/internal/testmedia"
 )
@@ -80,4 +85,67 @@ func TestARealVideoWithoutSoundFailsTheJob(t *testing.T) {
 	j := w.upload(t, testmedia.Clip(t, testmedia.Spec{Audio: testmedia.None}))
 	w.handle(t, j)
 	w.wantFailed(t, j.ID, job.ReasonNoAudio)
+}
+
+func TestAPhonesVideoIsConvertedFromItsSoundAlone(t *testing.T) {
+	w := newRealWorld(t)
+	phone := testmedia.Phone(t)
+	info, err := os.Stat(phone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	convert := func(needed func(io.ReaderAt, int64) []job.Span) (mp3 []byte, share float64) {
+		t.Helper()
+		metrics := prometheus.NewRegistry()
+		cfg := w.cfg
+		cfg.Needed, cfg.Metrics = needed, metrics
+		j := w.upload(t, phone)
+		if err := converter.New(cfg).Handle(t.Context(), j.Message()); err != nil {
+			t.Fatal(err)
+		}
+		if j = w.get(t, j.ID); j.State != job.Converted {
+			t.Fatalf("the job is %s for %q: %s", j.State, j.Reason, j.Detail)
+		}
+		_, content, err := w.mp3s.Open(t.Context(), j.MP3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer content.Close()
+		if mp3, err = io.ReadAll(content); err != nil {
+			t.Fatal(err)
+		}
+		return mp3, value(t, metrics, "mp3_conversion_fetched_bytes_total") / float64(info.Size())
+	}
+	whole, all := convert(nil)
+	part, share := convert(container.Sound)
+	if all != 1 || share > .15 || share < .05 {
+		t.Errorf("read %.3f and %.3f of the video, want all and at most 0.15", all, share)
+	}
+	if !bytes.Equal(whole, part) {
+		t.Error("the MP3s differ")
+	}
+}
+
+// A file that was changed where it lies is not what was uploaded, be it in a part that is read or not.
+func TestAPartThatIsNotWhatWasUploaded(t *testing.T) {
+	w := newRealWorld(t)
+	w.cfg.Needed = container.Sound
+	w.Service = w.worker(w.ledger)
+	j := w.upload(t, testmedia.Phone(t))
+	paths, err := filepath.Glob(filepath.Join(w.dir, "videos", j.ID, "data"))
+	if err != nil || len(paths) != 1 {
+		t.Fatalf("%v, %v", paths, err)
+	}
+	f, err := os.OpenFile(paths[0], os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("changed"), 40); err != nil {
+		t.Fatal(err)
+	}
+	w.handle(t, j)
+	if j = w.get(t, j.ID); j.State != job.Queued || j.Attempts() != 1 || j.Detail != "the stored video is not what was uploaded" {
+		t.Errorf("the job is %s after %d attempts: %s", j.State, j.Attempts(), j.Detail)
+	}
 }
