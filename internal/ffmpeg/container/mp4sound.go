@@ -54,9 +54,11 @@ const maxRuns = 1 << 19
 
 func (l *layout) unless(ok bool) { l.sure = l.sure && ok }
 
-// known are the boxes that may stand in the file itself. In another there might be anything.
+// known are the boxes that may stand in the file itself, those of phones (sefd, mpvd) among them. Another might be one that
+// ffmpeg takes for a part of the index.
 var known = []string{
 	"ftyp", "styp", "moov", "moof", "mdat", "free", "skip", "wide", "uuid", "pnot", "PICT", "udta", "meta", "sidx", "ssix", "mfra", "prft", "emsg",
+	"sefd", "mpvd",
 }
 
 func (l *layout) file() {
