@@ -10,7 +10,9 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -220,30 +222,27 @@ type scratch struct{ io.ReaderAt }
 func (scratch) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 
 func TestNoMoreThanAFewAtOnce(t *testing.T) {
-	const limit = 4
-	s := newStore(100)
-	var mu sync.Mutex
-	running, most := 0, 0
-	gate := make(chan struct{})
-	f := partial.File{Size: int64(len(s.data)), Piece: piece, Sums: s.sums, Fetch: func(ctx context.Context, n int64) ([]byte, error) {
-		mu.Lock()
-		running++
-		most = max(most, running)
-		if running == limit {
-			select {
-			case <-gate:
-			default:
-				close(gate)
-			}
+	synctest.Test(t, func(t *testing.T) {
+		s, running, gate := newStore(100), atomic.Int64{}, make(chan struct{})
+		f := partial.File{Size: int64(len(s.data)), Piece: piece, Sums: s.sums, Fetch: func(ctx context.Context, n int64) ([]byte, error) {
+			running.Add(1)
+			<-gate
+			return s.fetch(ctx, n)
+		}}
+		done := make(chan error)
+		go func() {
+			_, err := f.Copy(t.Context(), scratch{}, choose(job.Span{From: 0, To: 5000}))
+			done <- err
+		}()
+		synctest.Wait() // as many are at work as ever will be
+		if got := running.Load(); got != 4 {
+			t.Errorf("%d at once, want 4", got)
 		}
-		mu.Unlock()
-		<-gate // so that as many are at work as ever will be
-		defer func() { mu.Lock(); defer mu.Unlock(); running-- }()
-		return s.fetch(ctx, n)
-	}}
-	if _, err := f.Copy(t.Context(), scratch{}, choose(job.Span{From: 0, To: 5000})); err != nil || most != limit {
-		t.Errorf("%d at once, error %v, want %d", most, err, limit)
-	}
+		close(gate)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestSumsAreCRC32C(t *testing.T) {

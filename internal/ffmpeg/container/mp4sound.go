@@ -23,7 +23,7 @@ func Sound(r io.ReaderAt, size int64) []job.Span {
 	}
 	l := layout{s: s, sure: true, pictures: map[uint32]bool{}, sizes: map[uint32]uint32{}}
 	l.file()
-	if !l.sure || s.err != nil || s.steps > maxSteps {
+	if !l.sure || s.err != nil {
 		return nil
 	}
 	return l.spans()
@@ -67,7 +67,6 @@ func (l *layout) file() {
 		l.unless(slices.Contains(known, b.kind) && !b.cut)
 		switch b.kind {
 		case "moov":
-			l.unless(!l.index)
 			l.index = true
 			l.moov(b)
 		case "moof":

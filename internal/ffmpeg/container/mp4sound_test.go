@@ -2,6 +2,7 @@ package container
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 
@@ -90,9 +91,17 @@ func TestWhereTheSoundIs(t *testing.T) {
 		"the second chunk first": {func(at at) string {
 			return tracked(2, "soun", mk("stsc", 0, 1, 2, 1, 1)+mk("stsz", 0, 1, 2)+mk("stco", 0, 1, at(0)))
 		}, nil},
-		"one number for 2 tracks": {func(at at) string { return picture(at, at(0)) + tracked(1, "soun", samplesOf(1, at(10))) }, nil},
-		"sound that says vide":    {func(at at) string { return tracked(1, "vide", samplesOf(1, at(0))+mk("hdlr", 0, 0, "soun")) }, nil},
-		"a track in a track":      {func(at at) string { return picture(at, at(0)) + mk("udta", tracked(2, "soun", samplesOf(1, at(10)))) }, nil},
+		"one number for 2 tracks":  {func(at at) string { return picture(at, at(0)) + tracked(1, "soun", samplesOf(1, at(10))) }, nil},
+		"sound that says vide":     {func(at at) string { return tracked(1, "vide", samplesOf(1, at(0))+mk("hdlr", 0, 0, "soun")) }, nil},
+		"a track in a track":       {func(at at) string { return picture(at, at(0)) + mk("udta", tracked(2, "soun", samplesOf(1, at(10)))) }, nil},
+		"an empty track elsewhere": {func(at at) string { return picture(at, at(0)) + mk("udta", mk("trak")) }, nil},
+		"a fragment in the index":  {func(at at) string { return picture(at, at(0)) + mk("udta", mk("moof")) }, nil},
+		"an index in the index":    {func(at at) string { return picture(at, at(0)) + mk("udta", mk("moov")) }, nil},
+		"more runs than are kept": {func(at at) string {
+			const n = maxRuns + 1
+			return tracked(2, "soun", mk("stsc", 0, 1, 1, 1, 1)+mk("stsz", 0, 0, n, strings.Repeat("\x00\x00\x00\x00", n))+
+				mk("stco", 0, n, strings.Repeat(mk("", at(0))[4:8], n)))
+		}, nil},
 		"two tables of one track": {func(at at) string { return tracked(2, "soun", samplesOf(1, at(0))+mk("stco", 0, 1, at(9))) }, nil},
 		"sizes of few bits":       {func(at at) string { return tracked(2, "soun", samplesOf(1, at(0))+mk("stz2", 0, 1, 1)) }, nil},
 		"a compressed index":      {func(at) string { return mk("cmov", "x") }, nil},
@@ -225,6 +234,31 @@ func TestAFailingReadIsAllOfIt(t *testing.T) {
 	for _, good := range []int64{0, 40, int64(len(data)) * 9 / 10, int64(len(data)) - 1000} {
 		if got := Sound(broken{bytes.NewReader(data), good}, int64(len(data))); got != nil {
 			t.Errorf("reading fails at %d: %v", good, got)
+		}
+	}
+}
+
+// faulty fails at one read, and at no other.
+type faulty struct {
+	io.ReaderAt
+	left *int
+}
+
+func (f faulty) ReadAt(p []byte, off int64) (int, error) {
+	if *f.left--; *f.left == 0 {
+		return 0, errDisk
+	}
+	return f.ReaderAt.ReadAt(p, off)
+}
+
+func TestAReadThatFailsOnceIsAllOfIt(t *testing.T) {
+	t.Parallel()
+	data := load(t, testmedia.Clip(t, testmedia.Spec{}))
+	for n, done := 1, false; !done; n++ {
+		left := n
+		got := Sound(faulty{bytes.NewReader(data), &left}, int64(len(data)))
+		if done = left > 0; !done && got != nil {
+			t.Errorf("read %d fails: %v", n, got)
 		}
 	}
 }
