@@ -1,0 +1,242 @@
+package mp3
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// What two encodes must agree on to be spliced: consecutive frames, and how many of them must not be Silent. Fewer have been
+// seen to agree by chance and differ again; silence agrees with silence.
+const (
+	equalFrames    = 12
+	soundingFrames = 8
+)
+
+// window is how many of the last frames of a segment stay in memory, so that another encode can still take over from there.
+const window = 512
+
+var errReservoir = errors.New("mp3: the bit reservoir is in use")
+
+// A Joiner makes one stream of segments, which are encodes of parts of one sound, without the bit reservoir and all with the
+// same settings. A segment begins at a multiple of the frame's samples, and goes on beyond the beginning of the one after
+// it. What is written is that which one encode of the whole would have been, see the package's comment.
+//
+// Frames are read when they are needed: a segment must stay readable until the next Add or Close has returned.
+type Joiner struct {
+	Dst    io.WriteSeeker // written from where it stands
+	Repack bool           // use the bit reservoir, see Repack
+
+	w      *writer
+	packer *packer
+
+	current *Reader
+	first   int64   // index of current's first frame
+	held    []Frame // read of current, not written
+	next    int64   // index of held[0]
+	info    Info
+}
+
+// An OverlapError says that a segment agrees with those before it nowhere. The segment was not added. What helps is another
+// encode that begins some frames before it and goes on beyond End, added in its place, and then the segment once more. At
+// the end of the sound there is no beyond: an encode that goes on to there is the last one.
+type OverlapError struct {
+	First int64 // index of the frame at which the segment begins
+	End   int64 // index of the frame at which those before it end
+	Equal int   // the longest run of equal frames
+}
+
+func (e *OverlapError) Error() string {
+	return fmt.Sprintf("mp3: of frames %d to %d two encodes agree on %d in succession, not enough to splice them", e.First, e.End, e.Equal)
+}
+
+// Add adds a segment whose first frame has the given index in the whole sound. The first one begins at 0. Where to splice is
+// looked for from there on, or from where it is not too late.
+func (j *Joiner) Add(segment io.Reader, first int64) error {
+	r := NewReader(segment)
+	if j.current == nil {
+		return j.begin(r, first)
+	}
+	if err := j.readTo(first); err != nil {
+		return err
+	}
+	at := first
+	for ; at < j.next; at++ { // these are written
+		if _, err := read(r); errors.Is(err, io.EOF) {
+			return &OverlapError{First: first, End: j.end()}
+		} else if err != nil {
+			return err
+		}
+	}
+	splice, longest, err := j.findSplice(r, at, first)
+	if err != nil {
+		return err
+	}
+	if splice < 0 {
+		return &OverlapError{First: first, End: j.end(), Equal: longest}
+	}
+	if err := j.release(splice - j.next); err != nil {
+		return err
+	}
+	j.current, j.first, j.held = r, first, nil
+	return nil
+}
+
+func (j *Joiner) begin(r *Reader, first int64) error {
+	if first != 0 {
+		return fmt.Errorf("mp3: the first segment begins with frame %d", first)
+	}
+	r.keep = true
+	f, err := read(r)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if j.w, err = newWriter(j.Dst, r.tag, r.header); err != nil {
+		return err
+	}
+	if j.Repack {
+		j.packer = &packer{write: j.w.add}
+	}
+	j.current = r
+	if f != nil {
+		j.held = append(j.held, bytes.Clone(f))
+	}
+	return nil
+}
+
+// read returns the next frame of a segment, which an encoder wrote and nothing damaged.
+func read(r *Reader) (Frame, error) {
+	before := r.stream
+	f, err := r.Next()
+	switch {
+	case r.Lost() > 0:
+		return nil, fmt.Errorf("mp3: %d bytes of a segment are no frame", r.Lost())
+	case err != nil:
+		return nil, err
+	case before != 0 && before != r.stream:
+		return nil, errors.New("mp3: rate or channels change")
+	case f.MainDataBegin() != 0:
+		return nil, errReservoir
+	}
+	return f, nil
+}
+
+// end is the index after the last frame read of current.
+func (j *Joiner) end() int64 { return j.next + int64(len(j.held)) }
+
+// pull reads a frame of current into held.
+func (j *Joiner) pull() error {
+	f, err := read(j.current)
+	if err != nil {
+		return err
+	}
+	j.held = append(j.held, bytes.Clone(f))
+	if len(j.held) > window {
+		return j.release(1)
+	}
+	return nil
+}
+
+// release writes the first n of held.
+func (j *Joiner) release(n int64) error {
+	for _, f := range j.held[:n] {
+		if err := j.write(f); err != nil {
+			return err
+		}
+	}
+	j.held = j.held[n:]
+	j.next += n
+	return nil
+}
+
+func (j *Joiner) write(f Frame) error {
+	if j.packer != nil {
+		return j.packer.add(f)
+	}
+	return j.w.add(f)
+}
+
+// readTo reads current up to the frame before index. If it ends before that there is a gap.
+func (j *Joiner) readTo(index int64) error {
+	for j.end() < index {
+		if err := j.pull(); errors.Is(err, io.EOF) {
+			return &OverlapError{First: index, End: j.end()}
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findSplice compares current and r from frame at on, and returns the index of the first frame to take from r: the one after
+// the first run of equal frames that is long enough. -1 if there is none, and the longest run.
+func (j *Joiner) findSplice(r *Reader, at, first int64) (splice int64, longest int, err error) {
+	sounding := soundingFrames
+	if first == j.first {
+		sounding = 0 // the same encode, going on for longer: it is equal anyway
+	}
+	var run []bool // of equal frames up to here: which of them sound
+	for ; ; at++ {
+		f, err := read(r)
+		if errors.Is(err, io.EOF) {
+			return -1, longest, nil
+		} else if err != nil {
+			return 0, 0, err
+		}
+		if at == j.end() {
+			if err := j.pull(); errors.Is(err, io.EOF) {
+				return -1, longest, nil
+			} else if err != nil {
+				return 0, 0, err
+			}
+		}
+		if !bytes.Equal(f, j.held[at-j.next]) {
+			run = run[:0]
+			continue
+		}
+		run = append(run, !f.Silent())
+		longest = max(longest, len(run))
+		if len(run) >= equalFrames && countTrue(run[len(run)-equalFrames:]) >= sounding {
+			return at + 1, longest, nil
+		}
+	}
+}
+
+func countTrue(bs []bool) int {
+	n := 0
+	for _, b := range bs {
+		if b {
+			n++
+		}
+	}
+	return n
+}
+
+// Close goes on with the last segment to its end, and writes the header.
+func (j *Joiner) Close() error {
+	if j.current == nil {
+		return errors.New("mp3: no segment")
+	}
+	for {
+		if err := j.pull(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := j.release(int64(len(j.held))); err != nil {
+		return err
+	}
+	if j.packer != nil {
+		if err := j.packer.flush(); err != nil {
+			return err
+		}
+	}
+	info, err := j.w.end(j.current.header)
+	j.info = info
+	return err
+}
+
+// Info is the header that Close has written.
+func (j *Joiner) Info() Info { return j.info }
