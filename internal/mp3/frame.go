@@ -121,13 +121,13 @@ func (f Frame) maxBegin() int {
 	return 255
 }
 
-// setMainDataBegin changes the frame.
+// setMainDataBegin changes the frame; n is at most maxBegin.
 func (f Frame) setMainDataBegin(n int) {
 	side := f.side()
 	if f.mpeg1() {
-		side[0], side[1] = byte(n>>1), side[1]&0x7F|byte(n&1)<<7
+		side[0], side[1] = byte(n>>1), side[1]&0x7F|byte(n&1)<<7 //nolint:gosec // see above
 	} else {
-		side[0] = byte(n)
+		side[0] = byte(n) //nolint:gosec // see above
 	}
 }
 
@@ -159,6 +159,9 @@ func (f Frame) MainDataBits() int {
 	f.granules(func(bits, _ int) { sum += bits })
 	return sum
 }
+
+// mainDataSize is MainDataBits in bytes: main data begins at whole ones.
+func (f Frame) mainDataSize() int { return (f.MainDataBits() + 7) / 8 }
 
 // Silent tells whether the frame holds no sound worth comparing: in no granule and channel a value beyond ±1. Encodes that
 // differ in everything else agree on such frames.

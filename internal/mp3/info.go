@@ -188,7 +188,7 @@ func tagCRC(f Frame) uint16 {
 
 var crcTable = func() (table [256]uint16) {
 	for i := range table {
-		crc := uint16(i) //nolint:gosec // below 256
+		crc := uint16(i)
 		for range 8 {
 			crc = crc>>1 ^ 0xA001*(crc&1)
 		}

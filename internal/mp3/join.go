@@ -14,6 +14,9 @@ const (
 	soundingFrames = 8
 )
 
+// lastFrames are those of a segment that may show that it ends.
+const lastFrames = 8
+
 // window is how many of the last frames of a segment stay in memory, so that another encode can still take over from there.
 const window = 512
 
@@ -38,12 +41,12 @@ type Joiner struct {
 	info    Info
 }
 
-// An OverlapError says that a segment agrees with those before it nowhere. The segment was not added. What helps is another
-// encode that begins some frames before it and goes on beyond End, added in its place, and then the segment once more. At
-// the end of the sound there is no beyond: an encode that goes on to there is the last one.
+// An OverlapError says that a segment agrees nowhere with what is there, so that it was not added. The caller encodes what
+// lies Between, adds that, which may fail in the same way, and then the segment once more; with a larger number the next time.
 type OverlapError struct {
-	First int64 // index of the frame at which the segment begins
-	End   int64 // index of the frame at which those before it end
+	Begin int64 // the first frame of the segment before
+	End   int64 // the frame after its last
+	First int64 // of the segment that was not added
 	Equal int   // the longest run of equal frames
 }
 
@@ -51,35 +54,49 @@ func (e *OverlapError) Error() string {
 	return fmt.Sprintf("mp3: of frames %d to %d two encodes agree on %d in succession, not enough to splice them", e.First, e.End, e.Equal)
 }
 
-// Add adds a segment whose first frame has the given index in the whole sound. The first one begins at 0. Where to splice is
-// looked for from there on, or from where it is not too late.
+// Between returns the first frame, and the one after the last, of an encode that can close the gap: it has so many frames
+// more to come to agree at either end. One that begins where the segment before begins is that segment, only longer, and
+// always accepted. So repeating it with larger numbers ends at the latest when the end of the sound is reached; such an
+// encode is the last segment.
+func (e *OverlapError) Between(more int64) (first, end int64) {
+	return max(e.Begin, e.First-more), max(e.First, e.End) + more
+}
+
+// Add adds a segment whose first frame has the given index in the whole sound; that of the first segment is 0. After an
+// OverlapError all is as before.
 func (j *Joiner) Add(segment io.Reader, first int64) error {
 	r := NewReader(segment)
 	if j.current == nil {
 		return j.begin(r, first)
 	}
-	if err := j.readTo(first); err != nil {
+	overlap := &OverlapError{Begin: j.first, First: first}
+	splice, err := int64(0), j.readTo(first)
+	if err == nil {
+		err = skip(r, j.next-first)
+	}
+	if err == nil {
+		splice, err = j.findSplice(r, max(first, j.next), first, &overlap.Equal)
+	}
+	if errors.Is(err, io.EOF) { // either of them has ended
+		overlap.End = j.end()
+		return overlap
+	} else if err != nil {
 		return err
-	}
-	at := first
-	for ; at < j.next; at++ { // these are written
-		if _, err := read(r); errors.Is(err, io.EOF) {
-			return &OverlapError{First: first, End: j.end()}
-		} else if err != nil {
-			return err
-		}
-	}
-	splice, longest, err := j.findSplice(r, at, first)
-	if err != nil {
-		return err
-	}
-	if splice < 0 {
-		return &OverlapError{First: first, End: j.end(), Equal: longest}
 	}
 	if err := j.release(splice - j.next); err != nil {
 		return err
 	}
 	j.current, j.first, j.held = r, first, nil
+	return nil
+}
+
+// skip reads n frames; they are written.
+func skip(r *Reader, n int64) error {
+	for ; n > 0; n-- {
+		if _, err := read(r); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -157,12 +174,10 @@ func (j *Joiner) write(f Frame) error {
 	return j.w.add(f)
 }
 
-// readTo reads current up to the frame before index. If it ends before that there is a gap.
+// readTo reads current up to the frame before index.
 func (j *Joiner) readTo(index int64) error {
 	for j.end() < index {
-		if err := j.pull(); errors.Is(err, io.EOF) {
-			return &OverlapError{First: index, End: j.end()}
-		} else if err != nil {
+		if err := j.pull(); err != nil {
 			return err
 		}
 	}
@@ -170,37 +185,45 @@ func (j *Joiner) readTo(index int64) error {
 }
 
 // findSplice compares current and r from frame at on, and returns the index of the first frame to take from r: the one after
-// the first run of equal frames that is long enough. -1 if there is none, and the longest run.
-func (j *Joiner) findSplice(r *Reader, at, first int64) (splice int64, longest int, err error) {
-	sounding := soundingFrames
+// the first run of equal frames that is long enough. io.EOF says that there is none. The longest run goes to longest.
+func (j *Joiner) findSplice(r *Reader, at, first int64, longest *int) (int64, error) {
 	if first == j.first {
-		sounding = 0 // the same encode, going on for longer: it is equal anyway
+		return j.takeOver(r, at)
 	}
 	var run []bool // of equal frames up to here: which of them sound
 	for ; ; at++ {
 		f, err := read(r)
-		if errors.Is(err, io.EOF) {
-			return -1, longest, nil
-		} else if err != nil {
-			return 0, 0, err
+		if err == nil && at == j.end() {
+			err = j.pull()
 		}
-		if at == j.end() {
-			if err := j.pull(); errors.Is(err, io.EOF) {
-				return -1, longest, nil
-			} else if err != nil {
-				return 0, 0, err
-			}
+		if err != nil {
+			return 0, err
 		}
 		if !bytes.Equal(f, j.held[at-j.next]) {
 			run = run[:0]
 			continue
 		}
 		run = append(run, !f.Silent())
-		longest = max(longest, len(run))
-		if len(run) >= equalFrames && countTrue(run[len(run)-equalFrames:]) >= sounding {
-			return at + 1, longest, nil
+		*longest = max(*longest, len(run))
+		if len(run) >= equalFrames && countTrue(run[len(run)-equalFrames:]) >= soundingFrames {
+			return at + 1, nil
 		}
 	}
+}
+
+// takeOver is findSplice where r is current, only longer: encoders repeat themselves, so nothing but a caller's mistake
+// needs to be looked for.
+func (j *Joiner) takeOver(r *Reader, at int64) (int64, error) {
+	for ; at < j.end()-lastFrames; at++ {
+		f, err := read(r)
+		if err != nil {
+			return 0, err
+		}
+		if !bytes.Equal(f, j.held[at-j.next]) {
+			return 0, fmt.Errorf("mp3: of the segment that begins with frame %d two encodes differ", j.first)
+		}
+	}
+	return at, nil
 }
 
 func countTrue(bs []bool) int {

@@ -98,20 +98,19 @@ func (j *job) join(k int, repack bool) []byte {
 
 // add adds a segment, and other encodes before it until it agrees with them. It tells whether the end has been reached.
 func (j *job) add(joiner *Joiner, first, end int64) bool {
-	for more := int64(64); ; more *= 2 {
+	for more := int64(32); ; more *= 2 {
 		segment, last := j.segment(first, end)
 		err := joiner.Add(segment, first)
-		if err == nil {
-			return last
-		}
 		overlap := (*OverlapError)(nil)
-		if !errors.As(err, &overlap) {
+		switch {
+		case err == nil:
+			return last
+		case !errors.As(err, &overlap):
 			j.tb.Fatal(err)
 		}
-		if j.extras++; more > 1<<20 {
-			j.tb.Fatal("no end of extending")
-		}
-		if j.add(joiner, max(0, overlap.First-more), overlap.End+more) {
+		j.extras++
+		between, beyond := overlap.Between(more)
+		if j.add(joiner, between, beyond) {
 			return true
 		}
 	}

@@ -18,10 +18,9 @@ type Reader struct {
 	count  int64  // of frames, the header's too
 	lost   int64
 
-	header  Frame // Xing, Info or VBRI; nil if there is none
-	keep    bool  // collect the tag in front
-	tag     []byte
-	tagSize int64 // of all tags in front
+	header Frame  // Xing, Info or VBRI; nil if there is none
+	keep   bool   // the tags in front
+	tag    []byte // these
 }
 
 // NewReader returns a Reader.

@@ -48,7 +48,7 @@ func mainData(f Frame) ([]byte, error) {
 	if f.MainDataBegin() != 0 {
 		return nil, errReservoir
 	}
-	size := (f.MainDataBits() + 7) / 8
+	size := f.mainDataSize()
 	if size > len(f.room()) {
 		return nil, fmt.Errorf("mp3: a frame of %d bytes claims %d of main data", len(f), size)
 	}
