@@ -7,12 +7,22 @@ import (
 	"io"
 )
 
-// What two encodes must agree on to be spliced: consecutive frames, and how many of them must not be Silent. Fewer have been
-// seen to agree by chance and differ again; silence agrees with silence.
+// What two encodes must agree on to be spliced: consecutive frames, and how many of them must not be Silent: silence agrees
+// with silence.
 const (
 	equalFrames    = 12
 	soundingFrames = 8
 )
+
+// LeadIn is how many frames at the beginning of a segment are never used, nor compared. LAME adapts its threshold of hearing
+// to the loudness, at most by 32 dB, and by no more than 7.5 % of that power a frame when it grows quieter: until that is
+// done, 95 frames after silence, frames may agree and later ones differ. In 1600 pairs of encodes of a sound whose loudness
+// changes a lot, 4.5 % did after 12 equal frames; in 0.6 % that was beyond frame 32; in none beyond frame 64.
+const LeadIn = 96
+
+// Overlap is how many frames a segment should go on beyond the LeadIn of the one after it: enough for nearly all sounds, and
+// for LAME, which looks ahead, to end.
+const Overlap = 24
 
 // lastFrames are those of a segment that may show that it ends.
 const lastFrames = 8
@@ -30,6 +40,9 @@ var errReservoir = errors.New("mp3: the bit reservoir is in use")
 type Joiner struct {
 	Dst    io.WriteSeeker // written from where it stands
 	Repack bool           // use the bit reservoir, see Repack
+	// Samples is how long the whole sound is, where it is known before Close. ffmpeg's own header makes it up to a frame longer
+	// where the encoder's last two packets are padding, as it can be at MPEG 2's rates; ours is exact then, and so differs.
+	Samples int64
 
 	w      *writer
 	packer *packer
@@ -70,13 +83,7 @@ func (j *Joiner) Add(segment io.Reader, first int64) error {
 		return j.begin(r, first)
 	}
 	overlap := &OverlapError{Begin: j.first, First: first}
-	splice, err := int64(0), j.readTo(first)
-	if err == nil {
-		err = skip(r, j.next-first)
-	}
-	if err == nil {
-		splice, err = j.findSplice(r, max(first, j.next), first, &overlap.Equal)
-	}
+	splice, err := j.findSplice(r, first, &overlap.Equal)
 	if errors.Is(err, io.EOF) { // either of them has ended
 		overlap.End = j.end()
 		return overlap
@@ -87,16 +94,6 @@ func (j *Joiner) Add(segment io.Reader, first int64) error {
 		return err
 	}
 	j.current, j.first, j.held = r, first, nil
-	return nil
-}
-
-// skip reads n frames; they are written.
-func skip(r *Reader, n int64) error {
-	for ; n > 0; n-- {
-		if _, err := read(r); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -184,10 +181,21 @@ func (j *Joiner) readTo(index int64) error {
 	return nil
 }
 
-// findSplice compares current and r from frame at on, and returns the index of the first frame to take from r: the one after
-// the first run of equal frames that is long enough. io.EOF says that there is none. The longest run goes to longest.
-func (j *Joiner) findSplice(r *Reader, at, first int64, longest *int) (int64, error) {
-	if first == j.first {
+// findSplice compares current and r, and returns the index of the first frame to take from r: the one after the first run of
+// equal frames that is long enough. io.EOF says that there is none. The longest run goes to longest.
+func (j *Joiner) findSplice(r *Reader, first int64, longest *int) (int64, error) {
+	same, from := first == j.first, first+LeadIn
+	if same {
+		from = first
+	}
+	if err := j.readTo(from); err != nil {
+		return 0, err
+	}
+	at := max(from, j.next) // what is before that is written
+	if err := skip(r, at-first); err != nil {
+		return 0, err
+	}
+	if same {
 		return j.takeOver(r, at)
 	}
 	var run []bool // of equal frames up to here: which of them sound
@@ -226,6 +234,16 @@ func (j *Joiner) takeOver(r *Reader, at int64) (int64, error) {
 	return at, nil
 }
 
+// skip reads n frames.
+func skip(r *Reader, n int64) error {
+	for ; n > 0; n-- {
+		if _, err := read(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func countTrue(bs []bool) int {
 	n := 0
 	for _, b := range bs {
@@ -256,7 +274,7 @@ func (j *Joiner) Close() error {
 			return err
 		}
 	}
-	info, err := j.w.end(j.current.header)
+	info, err := j.w.end(j.current.header, j.Samples)
 	j.info = info
 	return err
 }

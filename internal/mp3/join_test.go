@@ -70,11 +70,6 @@ func (j *job) segment(first, end int64) (mp3 io.Reader, last bool) {
 	return bytes.NewReader(j.sound.encode(j.tb, from, to, j.args...)), to == j.sound.length()
 }
 
-const (
-	leadIn  = 8
-	overrun = 24
-)
-
 // join encodes the sound in k segments and joins them.
 func (j *job) join(k int) []byte {
 	j.tb.Helper()
@@ -82,7 +77,7 @@ func (j *job) join(k int) []byte {
 	joiner := Joiner{Dst: out}
 	frames := int64(j.sound.length() / j.frame)
 	for n := range int64(k) {
-		first, end := max(0, frames*n/int64(k)-leadIn), frames*(n+1)/int64(k)+overrun
+		first, end := max(0, frames*n/int64(k)-LeadIn), frames*(n+1)/int64(k)+Overlap
 		if n == int64(k)-1 {
 			end = frames + 2
 		}
@@ -142,7 +137,7 @@ func TestJoinedSegmentsEqualOneEncode(t *testing.T) {
 				if !bytes.Equal(got, want) {
 					t.Fatalf("not what one encode writes: %s", difference(got, want))
 				}
-				packed := repack(t, got)
+				packed := repackOf(t, got, s.length())
 				checkDecodes(t, s, packed, want)
 				checkHeader(t, packed, want)
 				checkSize(t, packed, want, s.encode(t, 0, s.length(), "-q:a", p.quality))

@@ -20,6 +20,20 @@ func repack(tb testing.TB, mp3 []byte) []byte {
 	return out.b
 }
 
+// repackOf is repack of a sound whose length is known.
+func repackOf(tb testing.TB, mp3 []byte, samples int) []byte {
+	tb.Helper()
+	out := &file{}
+	j := Joiner{Dst: out, Repack: true, Samples: int64(samples)}
+	if err := j.Add(bytes.NewReader(mp3), 0); err != nil {
+		tb.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return out.b
+}
+
 // decoders are commands that turn the MP3 in a file into samples of 32 bits, without the encoder's delay and padding.
 func decoders(path string) map[string][]string {
 	all := map[string][]string{
@@ -51,16 +65,15 @@ func decode(tb testing.TB, mp3 []byte) map[string][]byte {
 	return pcm
 }
 
-// checkDecodes wants the same samples of both MP3s, as many as the sound has.
+// checkDecodes wants got to decode to as many samples as the sound has, and to the same as want, which may have more.
 func checkDecodes(tb testing.TB, s sound, got, want []byte) {
 	tb.Helper()
 	b := decode(tb, want)
 	for name, pcm := range decode(tb, got) {
-		if !bytes.Equal(pcm, b[name]) {
-			tb.Errorf("%s decodes other samples: %s", name, difference(pcm, b[name]))
-		}
 		if n := len(pcm) / 4 / s.channels; n != s.length() {
 			tb.Errorf("%s decodes %d samples, of a sound of %d", name, n, s.length())
+		} else if len(b[name]) < len(pcm) || !bytes.Equal(pcm, b[name][:len(pcm)]) {
+			tb.Errorf("%s decodes other samples", name)
 		}
 	}
 }
@@ -73,7 +86,7 @@ func checkHeader(tb testing.TB, packed, before []byte) {
 		tb.Errorf("%d of its frames or bytes are wrong: %+v", bad, got)
 	}
 	size := int64(len(packed) - tagBytes(packed))
-	if i := got.Info; got.Frames != want.Frames || i.Frames != got.Frames || i.Bytes != size || i.Duration() != want.Info.Duration() {
+	if i := got.Info; got.Frames != want.Frames || i.Frames != got.Frames || i.Bytes != size {
 		tb.Errorf("%d frames, %d bytes, header %+v; before %d frames, header %+v", got.Frames, size, i, want.Frames, want.Info)
 	}
 	checkTOC(tb, packed)
@@ -84,19 +97,19 @@ func checkHeader(tb testing.TB, packed, before []byte) {
 func checkTOC(tb testing.TB, mp3 []byte) {
 	tb.Helper()
 	all, at := frames(tb, mp3), 0
-	starts := make([]float64, len(all))
-	for i, f := range all {
-		starts[i] = float64(at)
+	starts := []float64{0} // and the end
+	for _, f := range all {
 		at += len(f)
+		starts = append(starts, float64(at))
 	}
 	toc := check(tb, mp3).Info.TOC
 	if len(toc) != 100 {
 		tb.Fatalf("the seek table has %d entries", len(toc))
 	}
-	near, last := max(2, len(all)/100), len(all)-1
+	near := max(2, len(all)/100)
 	for i, place := range toc {
 		frame := i * len(all) / 100
-		from, to := starts[max(0, frame-near)]/float64(at)*256, starts[min(last, frame+near+1)]/float64(at)*256
+		from, to := starts[max(0, frame-near)]/float64(at)*256, starts[min(len(all), frame+near+1)]/float64(at)*256
 		if v := float64(place); v < from-1 || v > to {
 			tb.Errorf("at %d %% of the time the seek table says %d, want between %.1f and %.1f", i, place, from-1, to)
 		}
@@ -146,7 +159,7 @@ func TestRepackingWritesCRCsAnew(t *testing.T) {
 			for _, f := range all[1:] {
 				protected = append(protected, withCRC(f)...)
 			}
-			packed := repack(t, protected)
+			packed := repackOf(t, protected, s.length())
 			for i, f := range frames(t, packed)[1:] {
 				if !f.protected() {
 					t.Fatalf("frame %d has lost its CRC", i)

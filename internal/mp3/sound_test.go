@@ -21,7 +21,7 @@ func (s sound) length() int { return len(s.pcm) / s.channels }
 
 // kinds are the sounds that are hard in different ways.
 var kinds = map[string]func(r *rand.Rand, rate int) func() float64{
-	"music": music, "speech": speech, "noise": noise, "clipped": clipped, "silence": silence,
+	"music": music, "speech": speech, "noise": noise, "clipped": clipped, "silence": silence, "whisper": whisper,
 }
 
 // makeSound makes the sound that the seed says; its channels have something in common, as those of recordings.
@@ -74,6 +74,19 @@ func speech(r *rand.Rand, rate int) func() float64 {
 		phase += pitch
 		low += 0.2 * (r.NormFloat64() - low)
 		return level * (math.Pow(math.Sin(phase), 7) + 0.3*low)
+	}
+}
+
+// whisper: speech with loudness from nearly nothing to full, which encoders adapt to slowly.
+func whisper(r *rand.Rand, rate int) func() float64 {
+	left, level, low := 0, 0.0, 0.0
+	return func() float64 {
+		if left--; left < 0 {
+			left = int(float64(rate) * (0.02 + 0.3*r.Float64()))
+			level = math.Pow(10, -4*r.Float64())
+		}
+		low += 0.2 * (r.NormFloat64() - low)
+		return level * low
 	}
 }
 
