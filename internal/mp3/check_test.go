@@ -38,10 +38,12 @@ func TestCheckFindsNothingWrongWithLAMEs(t *testing.T) {
 
 func TestCheckFindsDamage(t *testing.T) {
 	t.Parallel()
-	for name, mp3 := range reservoirs(t) {
+	streams := reservoirs(t)
+	delete(streams, "CBR") // its reservoir is full: main data may begin anywhere in it
+	for name, mp3 := range streams {
 		all := frames(t, mp3)
 		middle := slices.IndexFunc(all, func(f Frame) bool {
-			return f.MainDataBegin() > 0 && f.MainDataBegin() < f.maxBegin()*3/4 && !f.Silent()
+			return f.MainDataBegin() > 0 && f.MainDataBegin() < f.maxBegin() && !f.Silent()
 		})
 		if middle < 0 {
 			t.Fatalf("%s does not use the reservoir", name)
