@@ -17,7 +17,12 @@ type Info struct {
 	Padding int    // samples at the end that are not sound, 529 of them the decoder's
 	TOC     []byte // 100 places: where in Bytes, in 256ths, each hundredth of the time begins
 
-	rate, samples int
+	rate, frame int // samples of a second and of a frame
+}
+
+// Samples is how long the sound is, of each channel, when played without gaps.
+func (i Info) Samples() int64 {
+	return max(0, i.Frames*int64(i.frame)-int64(i.Delay)-int64(i.Padding))
 }
 
 // Duration is how long the sound lasts when played without gaps.
@@ -25,8 +30,7 @@ func (i Info) Duration() time.Duration {
 	if i.rate == 0 {
 		return 0
 	}
-	n := max(0, i.Frames*int64(i.samples)-int64(i.Delay)-int64(i.Padding))
-	whole, rest := n/int64(i.rate), n%int64(i.rate)
+	whole, rest := i.Samples()/int64(i.rate), i.Samples()%int64(i.rate)
 	return time.Duration(whole)*time.Second + time.Duration(rest)*time.Second/time.Duration(i.rate)
 }
 
@@ -77,7 +81,7 @@ func parseInfo(f Frame) (Info, bool) {
 	if f == nil {
 		return Info{}, false
 	}
-	i := Info{rate: f.Rate(), samples: f.Samples()}
+	i := Info{rate: f.Rate(), frame: f.Samples()}
 	at := f.xingAt()
 	if at == 0 {
 		i.Bytes = int64(binary.BigEndian.Uint32(f[atVBRI+10:]))

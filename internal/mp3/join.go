@@ -40,8 +40,8 @@ var errReservoir = errors.New("mp3: the bit reservoir is in use")
 type Joiner struct {
 	Dst    io.WriteSeeker // written from where it stands
 	Repack bool           // use the bit reservoir, see Repack
-	// Samples is how long the whole sound is, where it is known before Close. ffmpeg's own header makes it up to a frame longer
-	// where the encoder's last two packets are padding, as it can be at MPEG 2's rates; ours is exact then, and so differs.
+	// Samples is how long the whole sound is, if that is known before Close. ffmpeg's own header makes a sound that goes on for
+	// less than 47 samples in its last frame up to 46 samples longer than it is; ours is exact then, and so differs.
 	Samples int64
 
 	w      *writer
@@ -181,14 +181,29 @@ func (j *Joiner) readTo(index int64) error {
 	return nil
 }
 
+// drain reads current to its end.
+func (j *Joiner) drain() error {
+	for {
+		if err := j.pull(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
 // findSplice compares current and r, and returns the index of the first frame to take from r: the one after the first run of
 // equal frames that is long enough. io.EOF says that there is none. The longest run goes to longest.
 func (j *Joiner) findSplice(r *Reader, first int64, longest *int) (int64, error) {
-	same, from := first == j.first, first+LeadIn
+	same := first == j.first
+	from := first + LeadIn
+	var err error
 	if same {
-		from = first
+		from, err = first, j.drain()
+	} else {
+		err = j.readTo(from)
 	}
-	if err := j.readTo(from); err != nil {
+	if err != nil {
 		return 0, err
 	}
 	at := max(from, j.next) // what is before that is written
@@ -259,12 +274,8 @@ func (j *Joiner) Close() error {
 	if j.current == nil {
 		return errors.New("mp3: no segment")
 	}
-	for {
-		if err := j.pull(); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return err
-		}
+	if err := j.drain(); err != nil {
+		return err
 	}
 	if err := j.release(int64(len(j.held))); err != nil {
 		return err
