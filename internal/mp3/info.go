@@ -180,7 +180,7 @@ func (t *tally) header(first, last Frame, samples int64) Frame {
 func (t *tally) pad(b []byte, frame, samples int64) {
 	delay := int64(b[0])<<4 | int64(b[1]>>4)
 	padding := min(0xFFF, max(0, t.frames*frame-delay-samples))
-	b[1], b[2] = b[1]&0xF0|byte(padding>>8), byte(padding)
+	b[1], b[2] = b[1]&0xF0|byte(padding>>8), byte(padding) //nolint:gosec // 12 bits
 }
 
 func (t *tally) toc() []byte {

@@ -128,7 +128,7 @@ func TestJoinedSegmentsEqualOneEncode(t *testing.T) {
 	for clip := range clips {
 		for i, name := range names {
 			p, kind := profiles[name], sounds[(clip+i)%len(sounds)]
-			seconds, k, clipSeed := 4+6*r.Float64(), 2+r.IntN(8), r.Uint64()
+			seconds, k, clipSeed := 4+4*r.Float64(), 2+r.IntN(8), r.Uint64()
 			t.Run(fmt.Sprintf("%s %s %.1f s %d segments", name, kind, seconds, k), func(t *testing.T) {
 				s := makeSound(clipSeed, kind, p.rate, p.channels, seconds)
 				j := newJob(t, s, "-q:a", p.quality)
@@ -137,7 +137,7 @@ func TestJoinedSegmentsEqualOneEncode(t *testing.T) {
 				if !bytes.Equal(got, want) {
 					t.Fatalf("not what one encode writes: %s", difference(got, want))
 				}
-				packed := repackOf(t, got, s.length())
+				packed := repack(t, got, s.length())
 				checkDecodes(t, s, packed, want)
 				checkHeader(t, packed, want)
 				checkSize(t, packed, want, s.encode(t, 0, s.length(), "-q:a", p.quality))
@@ -162,7 +162,7 @@ func TestFramesMayAgreeBeforeLAMEHasAdapted(t *testing.T) {
 // Silence proves nothing, so that one encode must go over all of it.
 func TestSilenceIsNotSpliced(t *testing.T) {
 	t.Parallel()
-	s := sound{rate: 44100, channels: 1, pcm: make([]float32, 20*44100)}
+	s := sound{rate: 44100, channels: 1, pcm: make([]float32, 10*44100)}
 	j := newJob(t, s, "-q:a", "5")
 	if got, want := j.join(3), s.encode(t, 0, s.length(), j.args...); !bytes.Equal(got, want) {
 		t.Errorf("not what one encode writes: %s", difference(got, want))
@@ -241,7 +241,8 @@ func TestJoinerHoldsTheOverlapOnly(t *testing.T) {
 // ffmpeg's padding is wrong where the last two packets are padding.
 func TestKnownLengthMakesPaddingExact(t *testing.T) {
 	t.Parallel()
-	for name, p := range profiles {
+	for _, name := range []string{"standard", "voice"} {
+		p := profiles[name]
 		s := makeSound(8, "music", p.rate, p.channels, 2)
 		frame := newJob(t, s).frame
 		for beyond, wrong := range map[int]int64{0: 0, 10: 37, 47: 0} {
@@ -250,7 +251,7 @@ func TestKnownLengthMakesPaddingExact(t *testing.T) {
 			if got := check(t, mp3).Info.Samples() - int64(s.length()); got != wrong {
 				t.Errorf("%s: ffmpeg's own header is wrong by %d samples, want %d", name, got, wrong)
 			}
-			if got := check(t, repackOf(t, mp3, s.length())).Info.Samples(); got != int64(s.length()) {
+			if got := check(t, repack(t, mp3, s.length())).Info.Samples(); got != int64(s.length()) {
 				t.Errorf("%s: %d samples, of %d", name, got, s.length())
 			}
 		}

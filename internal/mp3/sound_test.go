@@ -42,14 +42,21 @@ func makeSound(seed uint64, kind string, rate, channels int, seconds float64) so
 
 // music: decaying tones with harmonics, a few at once, struck at random.
 func music(r *rand.Rand, rate int) func() float64 {
-	type voice struct{ phase, step, level, decay float64 }
+	type voice struct {
+		left                      int
+		phase, step, level, decay float64
+	}
 	voices := make([]voice, 4)
 	return func() float64 {
 		sum := 0.0
 		for i := range voices {
 			v := &voices[i]
-			if r.IntN(rate/2) == 0 {
-				*v = voice{step: 2 * math.Pi * 110 * math.Pow(2, float64(r.IntN(36))/12) / float64(rate), level: 0.25 * r.Float64(), decay: 1 - 1/(float64(rate)*(0.1+r.Float64()))}
+			if v.left--; v.left < 0 {
+				*v = voice{
+					left:  r.IntN(rate),
+					step:  2 * math.Pi * 110 * math.Pow(2, float64(r.IntN(36))/12) / float64(rate),
+					level: 0.25 * r.Float64(), decay: 1 - 1/(float64(rate)*(0.1+r.Float64())),
+				}
 			}
 			v.phase += v.step
 			v.level *= v.decay
