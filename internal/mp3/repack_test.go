@@ -59,7 +59,8 @@ func decode(tb testing.TB, mp3 []byte) map[string][]byte {
 // checkDecodes wants got to decode to as many samples as the sound has, and to the same as want, which may have more.
 func checkDecodes(tb testing.TB, s sound, got, want []byte) {
 	tb.Helper()
-	b := decode(tb, want)
+	b, roomy := decode(tb, want), decode(tb, withRoom(tb, want))
+	b["mpg123"] = roomy["mpg123"]
 	for name, pcm := range decode(tb, got) {
 		if n := len(pcm) / 4 / s.channels; n != s.length() {
 			tb.Errorf("%s decodes %d samples, of a sound of %d", name, n, s.length())
@@ -67,6 +68,21 @@ func checkDecodes(tb testing.TB, s sound, got, want []byte) {
 			tb.Errorf("%s decodes other samples", name)
 		}
 	}
+}
+
+// withRoom is the MP3 with the next bitrate for each frame: mpg123 may misread those of LAME's that are full, see readAhead.
+func withRoom(tb testing.TB, mp3 []byte) []byte {
+	tb.Helper()
+	all := frames(tb, mp3)
+	roomy := bytes.Clone(mp3[:tagBytes(mp3)+len(all[0])])
+	for _, f := range all[1:] {
+		index := min(maxIndex, f[2]>>4+1)
+		g := make(Frame, sizeAt(f, index))
+		copy(g, f)
+		g[2] = g[2]&0x0F | index<<4
+		roomy = append(roomy, g...)
+	}
+	return roomy
 }
 
 // checkHeader wants the packed MP3 to be sound, and what its header says to be true.
