@@ -70,14 +70,17 @@ func checkDamage(t *testing.T, name string, all []Frame) {
 	if middle < 0 {
 		t.Fatalf("%s does not use the reservoir", name)
 	}
-	damaged := func(damage func(f Frame)) Facts {
-		f := slices.Clone(all[middle])
+	damagedAt := func(at int, damage func(f Frame)) Facts {
+		f := slices.Clone(all[at])
 		damage(f)
-		return check(t, slices.Concat(toBytes(slices.Concat(all[:middle], []Frame{f}, all[middle+1:]))...))
+		return check(t, slices.Concat(toBytes(slices.Concat(all[:at], []Frame{f}, all[at+1:]))...))
 	}
+	damaged := func(damage func(f Frame)) Facts { return damagedAt(middle, damage) }
+	tooMuch := func(f Frame) { f.setMainDataBegin(0); setBits(f, 0, 12, 4095) }
 	for what, got := range map[string]Facts{
 		"main data begins too far back": damaged(func(f Frame) { f.setMainDataBegin(f.maxBegin()) }),
-		"too much main data":            damaged(func(f Frame) { f.setMainDataBegin(0); setBits(f, 0, 12, 4095) }),
+		"too much main data":            damaged(tooMuch),
+		"too much main data at the end": damagedAt(len(all)-1, tooMuch),
 		"too many values":               damaged(func(f Frame) { setBits(f, 12, 9, 289) }),
 	} {
 		// The frame after it may look wrong too.

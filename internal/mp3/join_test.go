@@ -178,6 +178,8 @@ func TestJoinerRefuses(t *testing.T) {
 	j := newJob(t, s, "-q:a", "5")
 	whole, second := s.encode(t, 0, s.length(), j.args...), s.encode(t, 100*j.frame, s.length(), j.args...)
 	other := makeSound(7, "noise", 44100, 1, 8)
+	faster := s.encode(t, 100*j.frame, s.length(), "-reservoir", "0", "-q:a", "5", "-ar", "48000")
+	changing := slices.Concat(toBytes(slices.Concat(frames(t, second)[:50], frames(t, faster)[1:]))...)
 	for name, tt := range map[string]struct {
 		segment []byte
 		first   int64
@@ -188,7 +190,8 @@ func TestJoinerRefuses(t *testing.T) {
 		"a gap":             {second, 400, true},
 		"nothing":           {nil, 100, true},
 		"other settings":    {s.encode(t, 100*j.frame, s.length(), "-reservoir", "0", "-q:a", "2"), 100, true},
-		"another rate":      {s.encode(t, 100*j.frame, s.length(), "-reservoir", "0", "-q:a", "5", "-ar", "48000"), 100, true},
+		"another rate":      {faster, 100, true},
+		"a change of rate":  {changing, 100, false},
 		"a reservoir":       {s.encode(t, 100*j.frame, s.length(), "-q:a", "5"), 100, false},
 		"bytes missing":     {slices.Delete(bytes.Clone(second), 5000, 5001), 100, false},
 		"the same, but not": {other.encode(t, 0, s.length(), j.args...), 0, false},

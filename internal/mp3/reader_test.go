@@ -75,6 +75,9 @@ func TestReaderFindsWholeFramesOnly(t *testing.T) {
 		"half a header":                        {slices.Concat(five, []byte{0xFF, 0xFB}), all, 2},
 		"a header in noise":                    {slices.Concat(makeFrame(7)[:4], make([]byte, 600), five), all, 604},
 		"a tag that lies about its end":        {slices.Concat(five, []byte("ID3\x04\x00\x00\x7f\x7f\x7f\x7f"), five), all, 0},
+		"a header in noise, later":             {slices.Concat(five, make([]byte, 10), makeFrame(7)[:4], make([]byte, 600), five), append(bytes.Clone(all), all...), 614},
+		"a tag's name in noise":                {slices.Concat(five, []byte("\x00TAG"), five), append(bytes.Clone(all), all...), 4},
+		"the end of an APE tag":                {slices.Concat(five, ape[len(ape)-32:], five), append(bytes.Clone(all), all...), 32},
 		"free format":                          {bytes.Repeat([]byte("\xff\xfb\x00\x44xxxxxxxx"), 10), nil, 120},
 		"layer II":                             {bytes.Repeat([]byte("\xff\xfd\x90\x44"), 10), nil, 40},
 	} {

@@ -178,6 +178,17 @@ func TestRepackingWritesCRCsAnew(t *testing.T) {
 	}
 }
 
+// Without room mpg123 decodes these to other samples.
+func TestRepackedFramesHaveRoomToReadAhead(t *testing.T) {
+	t.Parallel()
+	p := profiles["22 kHz"]
+	for _, seed := range []uint64{24, 37} {
+		s := makeSound(seed, "whisper", p.rate, p.channels, 3)
+		mp3 := s.encode(t, 0, s.length(), "-reservoir", "0", "-q:a", p.quality)
+		checkDecodes(t, s, repack(t, mp3, s.length()), mp3)
+	}
+}
+
 // withCRC is the frame with a CRC, one bitrate up where its main data fills it.
 func withCRC(f Frame) Frame {
 	index, fixed := f[2]>>4, len(f)-len(f.room())
