@@ -15,9 +15,9 @@ const (
 )
 
 // LeadIn is how many frames at the beginning of a segment are never used, nor compared. LAME adapts its threshold of hearing
-// to the loudness, at most by 32 dB, and by no more than 7.5 % of that power a frame when it grows quieter: until that is
-// done, 95 frames after silence, frames may agree and later ones differ. In 1600 pairs of encodes of a sound whose loudness
-// changes a lot, 4.5 % did after 12 equal frames; in 0.6 % that was beyond frame 32; in none beyond frame 64.
+// to the loudness, by up to 32 dB, and downwards by no more than 7.5 % of that power a frame: until two encodes have the same
+// threshold, frames may agree and later ones differ. In 1600 pairs of encodes of a sound whose loudness changes a lot, 4.5 %
+// did so after 12 equal frames, 0.6 % beyond frame 32, none beyond 64; in a model of it the longest of 60,000 took 106.
 const LeadIn = 96
 
 // Overlap is how many frames a segment should go on beyond the LeadIn of the one after it: enough for nearly all sounds, and

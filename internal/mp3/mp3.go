@@ -16,9 +16,9 @@
 // # Promise
 //
 // Joined, a stream equals to the byte what one `ffmpeg -reservoir 0` with the same settings writes into a file. Repacked, it
-// decodes to the same samples. It then usually is a little smaller than one encode with the reservoir, and often decodes as
-// that does; but LAME may decide differently when it has a reservoir, so that this is not promised. All of it holds for VBR
-// with the LAME 3.100 and the ffmpeg that the tests run; that two encodes remember the same after LeadIn frames is LAME's.
+// decodes to the same samples. It is a little smaller than one encode with the reservoir, and most frames are the same as
+// that one's: not those for which LAME would have drawn on a full reservoir, few at -q:a 5, up to half of a clipped sound at
+// -q:a 0. All of it holds for VBR, by the LAME 3.100 and the ffmpeg 5.1 that the tests run.
 //
 // Free format, and streams whose encoder has used the reservoir, are neither joined nor repacked.
 package mp3
