@@ -90,7 +90,8 @@ type Jail struct {
 // Cmd is a command in a jail.
 type Cmd struct {
 	*exec.Cmd
-	status *os.File // the sandbox's word on why it failed; ends as the program begins
+	Since  time.Time // the program itself runs, as Begun has seen it
+	status *os.File  // the sandbox's word on why it failed; ends as the program begins
 }
 
 // Command returns a command that runs the program with nothing but the files, which are its descriptors from 3 on: first
@@ -127,7 +128,7 @@ func (j Jail) Command(ctx context.Context, program string, args []string, read, 
 	cmd.Dir = "/"
 	cmd.ExtraFiles = append(append(append(cmd.ExtraFiles, read...), write...), ours)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	return &Cmd{cmd, theirs}, nil
+	return &Cmd{Cmd: cmd, status: theirs}, nil
 }
 
 // Start starts the command, or has it never started.
@@ -145,6 +146,7 @@ func (c *Cmd) Begun() error {
 	defer c.status.Close()
 	const most = 1 << 10
 	said, err := io.ReadAll(io.LimitReader(c.status, most))
+	c.Since = time.Now()
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
