@@ -14,7 +14,7 @@ import (
 )
 
 // copied are the profiles for which an MP3 within a video is taken as it is, with the most bits per second that it may have
-// on average. Encoding it once more takes thirty times as long and can only lose, most where there is little to lose.
+// on average. Encoding it once more takes fifty times as long and can only lose, most where there is little to lose.
 //
 //	high, best  ask for the best sound there is, and that is the source's
 //	standard    asks for a file of about 130 kb/s. One of up to 192 kb/s, and what a header adds, is as good as what was
