@@ -16,6 +16,7 @@ import (
 	"mp3converter/internal/job"
 	"mp3converter/internal/mongodb"
 	"mp3converter/internal/rabbit"
+	"mp3converter/internal/sandbox"
 	"mp3converter/internal/testserver"
 )
 
@@ -118,7 +119,9 @@ func (g *shortGround) close() {
 // serve runs the converter until the ground is closed.
 func (g *shortGround) serve(ctx context.Context, b *bench, program string) {
 	rules := job.DefaultRules()
-	runner := encode.Runner{Path: program, Scratch: b.dir}
+	spares := new(sandbox.Spares)
+	g.later(spares.Close)
+	runner := encode.Runner{Path: program, Scratch: b.dir, Spares: spares}
 	bell := doorbell.Doorbell{Ledger: g.ledger, Rules: rules, Publish: func(ctx context.Context, to job.Bell, m job.Message) error {
 		return g.publish(ctx, string(to), m)
 	}}

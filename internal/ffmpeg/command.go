@@ -92,7 +92,7 @@ func (r Runner) command(ctx context.Context, args []string, bytes int64, read, w
 		Files:     maxFiles,
 		Processes: maxProcesses,
 	}
-	cmd, err := jail.Command(ctx, r.Path, args, read, write)
+	cmd, err := r.Spares.Command(ctx, jail, r.Path, args, read, write)
 	if err != nil {
 		return nil, fmt.Errorf("start: %w: %w", job.ErrTransient, err)
 	}

@@ -89,8 +89,10 @@ func New(p *daemon.Process, s Settings) Encoder {
 	if lacks := sandbox.All &^ layers; lacks != 0 {
 		p.Log.Warn("ffmpeg runs in half a sandbox", "has", layers.String(), "lacks", lacks.String(), "sandbox", s.Sandbox)
 	}
+	spares := new(sandbox.Spares)
+	p.Defer(spares.Close)
 	e := Encoder{ffmpeg.Runner{
-		Path: path, Sandbox: layers, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3, Stall: s.Stall.D(), Wall: s.Wall.D(),
+		Path: path, Sandbox: layers, Spares: spares, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3, Stall: s.Stall.D(), Wall: s.Wall.D(),
 	}, p, new(atomic.Bool)}
 	p.Needs("ffmpeg", func(context.Context) error {
 		if !e.works.Load() {
