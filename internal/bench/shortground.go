@@ -132,13 +132,13 @@ func (g *shortGround) close() {
 func (g *shortGround) serve(ctx context.Context, b *bench, program string) {
 	rules := job.DefaultRules()
 	spares := new(sandbox.Spares)
-	g.later(spares.Close)
+	g.later(spares.Wait)
 	runner := encode.Runner{Path: program, Scratch: b.dir, Spares: spares}
 	bell := doorbell.Doorbell{Ledger: g.ledger, Rules: rules, Publish: func(ctx context.Context, to job.Bell, m job.Message) error {
 		return g.publish(ctx, string(to), m)
 	}}
 	service := converter.New(converter.Config{
-		Ledger: timedLedger{g.ledger, g}, Videos: g.videos, MP3s: timedMP3s{g.mp3s, g}, Ring: bell.Ring, Temp: runner.Temp, Rules: rules,
+		Ledger: timedLedger{g.ledger, g}, Videos: g.videos, MP3s: timedMP3s{g.mp3s, g}, Ring: bell.Ring, Temp: runner.Temp, Hire: spares.Hire, Rules: rules,
 		Convert: func(ctx context.Context, in, out *os.File, title string, p job.Profile, progress func(int)) (time.Duration, error) {
 			g.now.read(spooled)
 			result, err := runner.Convert(ctx, in, out, encode.Options{Title: title, Profile: p, Progress: progress})

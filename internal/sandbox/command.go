@@ -27,9 +27,8 @@ type Cmd struct {
 	Since          time.Time    // the program itself runs, as Begun has seen it
 
 	ctx     context.Context //nolint:containedctx // of Command, as exec.Cmd has it
-	spares  *Spares
-	words   []byte    // for the process
-	files   []uintptr // of the caller's, who keeps them open until Start returns
+	words   []byte          // for the process
+	files   []uintptr       // of the caller's, who keeps them open until Start returns
 	control *control
 	early   *early // nil if the process is not there before Start
 	stop    func() bool
@@ -65,7 +64,7 @@ func (s *Spares) Command(ctx context.Context, j Jail, program string, args []str
 			return nil, err
 		}
 	}
-	c.ctx, c.spares, c.words = ctx, s, words
+	c.ctx, c.words = ctx, words
 	for _, f := range slices.Concat(read, write) {
 		c.files = append(c.files, f.Fd())
 	}
@@ -193,7 +192,6 @@ func (c *Cmd) tell() error {
 
 // Begun waits until the program runs, or has no chance to any more. If that is for the sandbox, it returns why.
 func (c *Cmd) Begun() error {
-	defer c.spares.hire()
 	defer c.control.close()
 	said, err := io.ReadAll(c.control)
 	c.Since = time.Now()

@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if lacks := os.Getenv("SANDBOX_TEST_LACKS"); lacks != "" {
 		os.Exit(inAKernelWithout(lacks))
 	}
+	if os.Getenv("SANDBOX_TEST_HIRES") != "" {
+		hireForEver()
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -180,10 +183,10 @@ func BenchmarkStart(b *testing.B) {
 	})
 	b.Run("spare", func(b *testing.B) { // less what it waits for the spare, as a conversion does not
 		var spares Spares
-		defer spares.Close()
+		defer spares.Wait()
 		for b.Loop() {
 			b.StopTimer()
-			hired(b, &spares)
+			_, release := hired(b, &spares)
 			time.Sleep(20 * time.Millisecond) // for it to listen
 			b.StartTimer()
 			cmd, err := spares.Command(b.Context(), wide(Available()), "/bin/true", nil, nil, nil)
@@ -193,6 +196,9 @@ func BenchmarkStart(b *testing.B) {
 			if _, err := outputOf(cmd); err != nil {
 				b.Fatal(err)
 			}
+			b.StopTimer()
+			release()
+			b.StartTimer()
 		}
 	})
 	b.Run("sandbox", func(b *testing.B) {

@@ -3,79 +3,90 @@ package sandbox
 import (
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 )
 
-// Spares keeps a process at hand that has started and waits to be told which program to become: what it takes a program of
-// Go's to start, some milliseconds, is then not waited for. It has had nothing to do with any file by then. The next one
-// starts when a program has begun. Nil keeps none.
+// Spares are processes that have started and wait to be told which program to become. What a program of Go's takes to start,
+// some milliseconds, can so go by while something else is waited for. They have had nothing to do with any file by then.
+// Nil has none.
 //
 // A process dies with the thread that has started it: each has a thread of its own, which stays until it has ended.
 type Spares struct {
 	mu     sync.Mutex
-	idle   *Cmd
-	hiring bool
-	closed bool
+	wanted int // by whoever has hired and not released
+	idle   []*Cmd
 	all    sync.WaitGroup
 }
 
-// early is what there is of a process before it is told what to do, and nobody has asked for it.
-type early struct {
-	stdout, stderr later
-	once           sync.Once
-	ended          chan struct{}
+// Hire has a process start, for the next Command to find. When release returns there is none more than the others want.
+func (s *Spares) Hire() (release func()) {
+	s.mu.Lock()
+	s.wanted++
+	s.mu.Unlock()
+	s.all.Go(s.start)
+	return sync.OnceFunc(s.release)
 }
 
-func (e *early) end() {
-	if e != nil {
-		e.once.Do(func() { close(e.ended) })
+func (s *Spares) start() {
+	runtime.LockOSThread() // for good: the thread ends with the goroutine
+	c, err := newEarly()
+	if err != nil {
+		return // whoever needs a process will be told
 	}
+	ended := c.early.ended
+	if !s.offer(c) {
+		c.abandon()
+	}
+	<-ended
 }
 
-// take returns the process that is at hand, nil if there is none.
+// offer puts a process with the others, unless nobody wants it any more.
+func (s *Spares) offer(c *Cmd) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.idle) >= s.wanted {
+		return false
+	}
+	s.idle = append(s.idle, c)
+	return true
+}
+
+// take returns a process, nil if there is none.
 func (s *Spares) take() *Cmd {
 	if s == nil {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.idle
-	s.idle = nil
+	if len(s.idle) == 0 {
+		return nil
+	}
+	c := s.idle[0]
+	s.idle = s.idle[1:]
 	return c
 }
 
-// hire sees to it that there will be a process at hand.
-func (s *Spares) hire() {
-	if s == nil {
-		return
-	}
+func (s *Spares) release() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.idle != nil || s.hiring || s.closed {
-		return
+	s.wanted--
+	keep := min(len(s.idle), s.wanted)
+	extra := slices.Clone(s.idle[keep:])
+	s.idle = s.idle[:keep]
+	s.mu.Unlock()
+	for _, c := range extra {
+		c.abandon()
 	}
-	s.hiring = true
-	s.all.Go(func() {
-		runtime.LockOSThread() // for good: the thread ends with the goroutine
-		if c, err := newEarly(); err != nil {
-			s.offer(nil) // whoever needs a process will be told
-		} else if ended := c.early.ended; s.offer(c) {
-			<-ended
-		}
-	})
 }
 
-// offer puts the process at hand, unless there is none or nobody will need it.
-func (s *Spares) offer(c *Cmd) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hiring = false
-	if c != nil && s.closed {
-		c.abandon()
-		c = nil
-	}
-	s.idle = c
-	return c != nil
+// Wait waits until all that were hired have ended.
+func (s *Spares) Wait() { s.all.Wait() }
+
+// early is what there is of a process before it is told what to do, and nobody has asked for it.
+type early struct {
+	stdout, stderr later
+	once           sync.Once
+	ended          chan struct{}
 }
 
 func newEarly() (*Cmd, error) {
@@ -92,15 +103,10 @@ func newEarly() (*Cmd, error) {
 	return c, nil
 }
 
-// Close ends the process at hand and waits until all that were have ended.
-func (s *Spares) Close() {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	if c := s.take(); c != nil {
-		c.abandon()
+func (e *early) end() {
+	if e != nil {
+		e.once.Do(func() { close(e.ended) })
 	}
-	s.all.Wait()
 }
 
 // later is a writer to whatever is named before anything is written; nil discards.

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,26 +16,28 @@ import (
 	"time"
 )
 
-// hired waits for the process at hand and returns it. It stays at hand.
-func hired(tb testing.TB, s *Spares) *Cmd {
+// hired hires a process and waits until it is there. It stays idle.
+func hired(tb testing.TB, s *Spares) (spare *Cmd, release func()) {
 	tb.Helper()
-	s.hire()
+	release = s.Hire()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		s.mu.Lock()
-		c := s.idle
+		if len(s.idle) > 0 {
+			spare = s.idle[0]
+		}
 		s.mu.Unlock()
-		if c != nil {
-			return c
+		if spare != nil {
+			return spare, release
 		}
 		if time.Now().After(deadline) {
-			tb.Fatal("no process is at hand")
+			tb.Fatal("there is no process")
 		}
 	}
 }
 
-func TestTheProcessAtHandBecomesTheProgram(t *testing.T) {
+func TestASpareBecomesTheProgram(t *testing.T) {
 	var spares Spares
-	defer spares.Close()
+	defer spares.Wait()
 	in := filepath.Join(t.TempDir(), "in")
 	if err := os.WriteFile(in, []byte("what it may read"), 0o600); err != nil {
 		t.Fatal(err)
@@ -43,7 +48,7 @@ func TestTheProcessAtHandBecomesTheProgram(t *testing.T) {
 	}
 	defer f.Close()
 	for range 3 {
-		pid := hired(t, &spares).Process.Pid
+		spare, release := hired(t, &spares)
 		cmd, err := spares.Command(t.Context(), wide(Available()), "cat", []string{"/dev/fd/3"}, []*os.File{f}, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -52,9 +57,10 @@ func TestTheProcessAtHandBecomesTheProgram(t *testing.T) {
 		if err != nil || out != "what it may read" {
 			t.Errorf("%q, %v", out, err)
 		}
-		if cmd.Process.Pid != pid {
-			t.Errorf("process %d became the program, and %d was at hand", cmd.Process.Pid, pid)
+		if cmd.Process.Pid != spare.Process.Pid {
+			t.Errorf("process %d became the program, and %d was there", cmd.Process.Pid, spare.Process.Pid)
 		}
+		release()
 		if cmd.Since.IsZero() || cmd.Since.After(time.Now()) {
 			t.Errorf("it runs since %v", cmd.Since)
 		}
@@ -75,11 +81,12 @@ func TestArgumentsArriveAsTheyAre(t *testing.T) {
 	}
 }
 
-// Whoever has ended the process at hand, as a kernel short of memory, has ended no conversion.
+// Whoever has ended a spare, as a kernel short of memory, has ended no conversion.
 func TestAnotherTakesThePlaceOfADeadOne(t *testing.T) {
 	var spares Spares
-	defer spares.Close()
-	dead := hired(t, &spares)
+	defer spares.Wait()
+	dead, release := hired(t, &spares)
+	defer release()
 	if err := dead.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -101,10 +108,11 @@ func TestAnotherTakesThePlaceOfADeadOne(t *testing.T) {
 	}
 }
 
-func TestTheContextEndsWhatTheProcessAtHandBecame(t *testing.T) {
+func TestTheContextEndsWhatASpareBecame(t *testing.T) {
 	var spares Spares
-	defer spares.Close()
-	hired(t, &spares)
+	defer spares.Wait()
+	_, release := hired(t, &spares)
+	defer release()
 	ctx, cancel := context.WithCancel(t.Context())
 	cmd, err := spares.Command(ctx, wide(Available()), "sleep", []string{"600"}, nil, nil)
 	if err != nil {
@@ -121,7 +129,8 @@ func TestTheContextEndsWhatTheProcessAtHandBecame(t *testing.T) {
 	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
 		t.Errorf("it ended as %v", cmd.ProcessState)
 	}
-	hired(t, &spares)
+	_, release = hired(t, &spares)
+	defer release()
 	if cmd, err = spares.Command(ctx, wide(Available()), "echo", nil, nil, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -130,15 +139,72 @@ func TestTheContextEndsWhatTheProcessAtHandBecame(t *testing.T) {
 	}
 }
 
-func TestNobodyIsLeftWhenTheSparesAreClosed(t *testing.T) {
-	var spares Spares
-	pid := hired(t, &spares).Process.Pid
-	spares.Close()
-	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
-		t.Errorf("process %d: %v, want it gone and reaped", pid, err)
+func TestNoSpareIsLeft(t *testing.T) {
+	for name, between := range map[string]func(*Spares){
+		"released": func(*Spares) {}, "released at once": nil,
+		"released, and another wants one": func(s *Spares) {
+			_, release := hired(t, s)
+			release()
+		},
+	} {
+		var spares Spares
+		release, pids := spares.Hire(), []int{}
+		if between != nil {
+			spare, second := hired(t, &spares)
+			pids = append(pids, spare.Process.Pid)
+			between(&spares)
+			second()
+		}
+		release()
+		release() // does nothing
+		spares.Wait()
+		if len(spares.idle) > 0 || spares.wanted != 0 {
+			t.Errorf("%s: %d are idle, %d wanted", name, len(spares.idle), spares.wanted)
+		}
+		for _, pid := range pids {
+			if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+				t.Errorf("%s: process %d: %v, want it gone and reaped", name, pid, err)
+			}
+		}
 	}
-	spares.hire()
-	if c := spares.take(); c != nil {
-		t.Error("one was hired after the end")
+}
+
+func TestASpareDiesWithItsParent(t *testing.T) {
+	t.Parallel()
+	parent := exec.CommandContext(t.Context(), os.Args[0])
+	parent.Env = append(os.Environ(), "SANDBOX_TEST_HIRES=1")
+	stdout, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var spare int
+	if _, err := fmt.Fscan(stdout, &spare); err != nil {
+		t.Fatalf("the parent does not tell its child: %v", err)
+	}
+	if err := errors.Join(syscall.Kill(spare, 0), parent.Process.Kill()); err != nil {
+		t.Fatal(err)
+	}
+	_ = parent.Wait()
+	for deadline := time.Now().Add(10 * time.Second); syscall.Kill(-spare, 0) == nil; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d is left", spare)
+		}
+	}
+}
+
+// hireForEver is the parent: it tells its child and waits to be killed.
+func hireForEver() {
+	var s Spares
+	for s.Hire(); ; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		idle := s.idle
+		s.mu.Unlock()
+		if len(idle) > 0 {
+			fmt.Println(idle[0].Process.Pid)
+			select {}
+		}
 	}
 }
