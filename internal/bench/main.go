@@ -20,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"mp3converter/internal/sandbox"
 )
 
 // measurement is one of the things that can be measured.
@@ -35,6 +37,7 @@ func measurements() []measurement {
 		{"download", measureDownload},
 		{"folder", measureFolder},
 		{"convert", measureConvert},
+		{"short", measureShort},
 	}
 }
 
@@ -53,6 +56,7 @@ type settings struct {
 }
 
 func main() {
+	sandbox.Enter() // the converter of measureShort starts this program once more
 	s, err := parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		return
