@@ -1,4 +1,4 @@
-// Package converter makes the MP3 of a job: it claims the job, copies the video to a scratch file, has it encoded, stores
+// Package converter makes the MP3 of a job: it claims the job, copies what it needs of the video to a scratch file, has it encoded, stores
 // the MP3, commits it to the job and rings for the mail. Of several workers on one job one commits; the others leave
 // nothing behind. What a queue does with a verdict, how a video is encoded and where files lie is left to others.
 package converter

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,26 +127,34 @@ func TestAPhonesVideoIsConvertedFromItsSoundAlone(t *testing.T) {
 	}
 }
 
-// A file that was changed where it lies is not what was uploaded, be it in a part that is read or not.
 func TestAPartThatIsNotWhatWasUploaded(t *testing.T) {
-	w := newRealWorld(t)
-	w.cfg.Needed = container.Sound
-	w.Service = w.worker(w.ledger)
-	j := w.upload(t, testmedia.Phone(t))
-	paths, err := filepath.Glob(filepath.Join(w.dir, "videos", j.ID, "data"))
-	if err != nil || len(paths) != 1 {
-		t.Fatalf("%v, %v", paths, err)
-	}
-	f, err := os.OpenFile(paths[0], os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := f.WriteAt([]byte("changed"), 40); err != nil {
-		t.Fatal(err)
-	}
-	w.handle(t, j)
-	if j = w.get(t, j.ID); j.State != job.Queued || j.Attempts() != 1 || j.Detail != "the stored video is not what was uploaded" {
-		t.Errorf("the job is %s after %d attempts: %s", j.State, j.Attempts(), j.Detail)
+	for name, spoil := range map[string]func(t *testing.T, w *world, id string){
+		"changed where it lies": func(t *testing.T, w *world, id string) {
+			f, err := os.OpenFile(filepath.Join(w.dir, "videos", id, "data"), os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if _, err := f.WriteAt([]byte("changed"), 40); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"whole, but another's": func(t *testing.T, w *world, id string) {
+			w.change(t, id, func(j *job.Job) error { j.VideoSHA256 = strings.Repeat("0", 64); return nil })
+		},
+		"whole, but shorter": func(t *testing.T, w *world, id string) {
+			w.change(t, id, func(j *job.Job) error { j.VideoBytes++; return nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newRealWorld(t)
+			w.cfg.Needed = container.Sound
+			w.Service = w.worker(w.ledger)
+			j := w.upload(t, testmedia.Phone(t))
+			spoil(t, w, j.ID)
+			if j = w.handle(t, j); j.State != job.Queued || j.Attempts() != 1 || j.Detail != "the stored video is not what was uploaded" {
+				t.Errorf("the job is %s after %d attempts: %s", j.State, j.Attempts(), j.Detail)
+			}
+		})
 	}
 }
