@@ -76,7 +76,7 @@ func (b *bench) crowd(ctx context.Context, n int, what string, most float64, pre
 	}
 	b.say("%s: %d of %d went well, %.0f MiB", what, good, n, float64(m.peak-base)/mebi)
 	if good < n {
-		b.say("the first that did not: %v", failed)
+		b.say("the first that did not: %v", s.blame(failed))
 	}
 	return []row{
 		value(what+", went well", float64(good)/float64(n), "%.3f").against(atLeast(1)),

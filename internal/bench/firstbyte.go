@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	firstBytes   = 150      // of either side in a round: enough for a 99th percentile
-	firstBytesOf = 5 * mega // a song; FerretDB reads all of it for each find
+	firstBytes   = 150  // of either side in a round: enough for a 99th percentile
+	firstBytesOf = mega // FerretDB reads all of it for each find
 )
 
 // measureFirstByte compares how long a download's first byte takes with the store's own finds of the same file.

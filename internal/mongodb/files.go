@@ -27,6 +27,8 @@ type Files struct {
 	files   *mongo.Collection
 	chunks  *mongo.Collection
 	buffers sync.Pool // of *[ChunkSize]byte
+	inserts *slots
+	fetches *slots
 }
 
 func newFiles(c *Client, database Database) *Files {
@@ -34,6 +36,7 @@ func newFiles(c *Client, database Database) *Files {
 	return &Files{
 		client: c, files: db.Collection("fs.files"), chunks: db.Collection("fs.chunks"),
 		buffers: sync.Pool{New: func() any { return new([ChunkSize]byte) }},
+		inserts: newSlots(bulk, 2*c.timeout), fetches: newSlots(bulk, 2*c.timeout),
 	}
 }
 
