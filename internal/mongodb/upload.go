@@ -85,14 +85,14 @@ func (u *upload) store(ctx context.Context, r io.Reader) error {
 	mine := make(chan struct{}, inFlight)
 	err := u.read(ctx, r, func(batch []chunkDoc) error {
 		mine <- struct{}{}
-		if err := u.to.inserts.take(ctx); err != nil { // before more is read: of many uploads most hold one batch
+		if err := u.to.inserts.Take(ctx); err != nil { // before more is read: of many uploads most hold one batch
 			u.recycle(batch)
 			return err
 		}
 		u.inserted = true
 		inserts.Go(func() error {
 			err := u.insert(ctx, batch)
-			u.to.inserts.give(err)
+			u.to.inserts.Give(err)
 			<-mine
 			return err
 		})

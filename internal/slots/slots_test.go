@@ -1,4 +1,4 @@
-package mongodb
+package slots
 
 import (
 	"context"
@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// use has n callers take a slot one after the other, keep it for so long, and say that err came of it. It returns what take
+// use has n callers take a slot one after the other, keep it for so long, and say that err came of it. It returns what Take
 // has told each.
-func use(t *testing.T, s *slots, n int, keep time.Duration, err error) []error {
+func use(t *testing.T, s *Slots, n int, keep time.Duration, err error) []error {
 	t.Helper()
 	told := make([]error, n)
 	var g sync.WaitGroup
 	for i := range n {
 		g.Go(func() {
-			if told[i] = s.take(t.Context()); told[i] == nil {
+			if told[i] = s.Take(t.Context()); told[i] == nil {
 				time.Sleep(keep)
-				s.give(err)
+				s.Give(err)
 			}
 		})
 		synctest.Wait() // so that they come in this order
@@ -41,11 +41,11 @@ func TestWhoeverWaitsForASlotWaitsAsLongAsOthersGetThrough(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				told := use(t, newSlots(2, patience), 10, tt.keep, tt.err)
+				told := use(t, New(2, patience), 10, tt.keep, tt.err)
 				for i, err := range told {
 					want := error(nil)
 					if i >= tt.good {
-						want = errStuck
+						want = ErrStuck
 					}
 					if !errors.Is(err, want) {
 						t.Errorf("caller %d is told %v, want %v", i+1, err, want)
@@ -57,17 +57,17 @@ func TestWhoeverWaitsForASlotWaitsAsLongAsOthersGetThrough(t *testing.T) {
 }
 
 func TestWhoeverIsCancelledWaitsForNoSlot(t *testing.T) {
-	s, gone := newSlots(1, time.Hour), errors.New("the client has gone")
-	if err := s.take(t.Context()); err != nil {
+	s, gone := New(1, time.Hour), errors.New("the client has gone")
+	if err := s.Take(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(gone)
-	if err := s.take(ctx); !errors.Is(err, gone) {
-		t.Errorf("take = %v, want %v", err, gone)
+	if err := s.Take(ctx); !errors.Is(err, gone) {
+		t.Errorf("Take = %v, want %v", err, gone)
 	}
-	s.give(nil)
-	if err := s.take(t.Context()); err != nil {
+	s.Give(nil)
+	if err := s.Take(t.Context()); err != nil {
 		t.Errorf("after that the slot is lost: %v", err)
 	}
 }
