@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -113,5 +115,39 @@ func TestTwoHundredUploadsAndDownloadsAtOnceTakeLittleMemory(t *testing.T) {
 	}
 	for _, a := range answers {
 		r.want(<-a, 200, half)
+	}
+}
+
+// Each wave is at auth all at once, and the second comes by the connections of the first.
+func TestACrowdKeepsItsConnectionsToAuth(t *testing.T) {
+	t.Parallel()
+	const crowd = 100 // auth has 2 s, and the machine may be at work
+	r := start(t)
+	var mu sync.Mutex
+	from, arrived, all := map[string]bool{}, 0, make(chan struct{})
+	r.setAuth(func(w http.ResponseWriter, req *http.Request) {
+		mu.Lock()
+		from[req.RemoteAddr] = true
+		arrived++
+		here := all
+		if arrived%crowd == 0 {
+			close(all)
+			all = make(chan struct{})
+		}
+		mu.Unlock()
+		<-here
+		w.WriteHeader(http.StatusForbidden)
+	})
+	for range 2 {
+		var answers []<-chan answer
+		for range crowd {
+			answers = append(answers, r.async(request{path: "/jobs"}))
+		}
+		for _, a := range answers {
+			r.want(<-a, 403, "not authorized")
+		}
+	}
+	if len(from) > crowd {
+		t.Errorf("%d connections for two waves of %d", len(from), crowd)
 	}
 }
