@@ -20,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"mp3converter/internal/sandbox"
 )
 
 // measurement is one of the things that can be measured.
@@ -39,6 +41,7 @@ func measurements() []measurement {
 		{"login", measureLogin},
 		{"validate", measureValidate},
 		{"convert", measureConvert},
+		{"short", measureShort},
 	}
 }
 
@@ -57,6 +60,7 @@ type settings struct {
 }
 
 func main() {
+	sandbox.Enter() // the converter of measureShort starts this program once more
 	s, err := parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		return
