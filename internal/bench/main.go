@@ -36,6 +36,10 @@ func measurements() []measurement {
 		{"upload", measureUpload},
 		{"download", measureDownload},
 		{"folder", measureFolder},
+		{"firstbyte", measureFirstByte},
+		{"crowd", measureCrowd},
+		{"login", measureLogin},
+		{"validate", measureValidate},
 		{"convert", measureConvert},
 		{"short", measureShort},
 	}
