@@ -2,7 +2,7 @@
 // raw inserts into and reads from the same store, a conversion with bare ffmpeg. Both sides of each comparison run in turn
 // within one run, and what counts is their ratio: absolute times are the machine's. `make bench` runs it.
 //
-// One file holds each measurement: upload.go, download.go, folder.go, convert.go. A new one is a function that returns a
+// One file holds each measurement: upload.go, download.go, folder.go, convert.go and so on. A new one is a function that returns a
 // table, and a line in measurements. What judges right and wrong is the tests' affair; the bench only makes sure that it
 // measures something that worked.
 package main
@@ -44,7 +44,8 @@ type settings struct {
 	Most     int64         `json:"most_mb"`  // of all files that are under way at once; 0 for any number
 	Parallel []int         `json:"parallel"` // how many files at once, ascending
 	Rounds   int           `json:"rounds"`   // of either side of each comparison
-	Seconds  int           `json:"seconds"`  // of the video
+	Full     bool          `json:"full"`     // the whole corpus
+	Clips    []string      `json:"clips"`    // of the corpus; none for all
 	Batch    int           `json:"raw_batch_chunks"`
 	Writers  int           `json:"raw_writers_per_file"`
 	Only     []string      `json:"only"`
@@ -77,7 +78,11 @@ func parse(args []string) (settings, error) {
 		return err
 	})
 	set.IntVar(&s.Rounds, "rounds", 2, "`times` that either side of a comparison runs")
-	set.IntVar(&s.Seconds, "seconds", 600, "`length` of the video to convert")
+	set.BoolVar(&s.Full, "full", false, "convert the whole corpus, two hours among it")
+	set.Func("clips", "semicolon-separated `names` of the videos to convert (default the corpus without what takes minutes)", func(text string) error {
+		s.Clips = strings.Split(text, ";")
+		return s.knowsClips()
+	})
 	set.IntVar(&s.Batch, "raw-batch", 3, "`chunks` in one raw insert; the default is what package mongodb does")
 	set.IntVar(&s.Writers, "raw-writers", 2, "raw inserts at once for one file; the default is what package mongodb does")
 	set.Func("only", "comma-separated `names` of what to measure, of "+strings.Join(names(), ", ")+" (default all)", func(text string) error {
@@ -92,7 +97,7 @@ func parse(args []string) (settings, error) {
 	if set.NArg() > 0 {
 		return s, fmt.Errorf("unknown argument %q", set.Arg(0))
 	}
-	if s.MB < 1 || s.Most < 0 || s.Rounds < 1 || s.Seconds < 1 || s.Batch < 1 || s.Writers < 1 {
+	if s.MB < 1 || s.Most < 0 || s.Rounds < 1 || s.Batch < 1 || s.Writers < 1 {
 		return s, errors.New("sizes, numbers and times are at least 1")
 	}
 	return s, nil
@@ -124,6 +129,23 @@ func known(only []string) error {
 	for _, name := range only {
 		if !slices.Contains(names(), name) {
 			return fmt.Errorf("there is no measurement %q", name)
+		}
+	}
+	return nil
+}
+
+// wants reports whether a clip is to be converted.
+func (s settings) wants(c clip) bool {
+	if len(s.Clips) > 0 {
+		return slices.Contains(s.Clips, c.Name)
+	}
+	return s.Full || !c.full
+}
+
+func (s settings) knowsClips() error {
+	for _, name := range s.Clips {
+		if !slices.ContainsFunc(corpus(), func(c clip) bool { return c.Name == name }) {
+			return fmt.Errorf("there is no video %q", name)
 		}
 	}
 	return nil
@@ -162,6 +184,7 @@ func measure(s settings) error {
 			failed = append(failed, fmt.Errorf("measure %s: %w", m.name, err))
 			continue
 		}
+		t.Name = m.name
 		t.print(os.Stdout)
 		report.Tables = append(report.Tables, t)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"os/exec"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
@@ -66,7 +68,37 @@ func TestTheKernelIsUnderstood(t *testing.T) {
 	if m, err := memoryOf(os.Getpid()); err != nil || m.now < mebi || m.peak < m.now {
 		t.Errorf("memoryOf(me) = %+v, %v", m, err)
 	}
-	if c, err := cpuOf(os.Getpid()); err != nil || c.own < 0 {
-		t.Errorf("cpuOf(me) = %+v, %v", c, err)
+	hold := make([]byte, 64*mebi)
+	for i := range hold {
+		hold[i] = 1
+	}
+	runtime.KeepAlive(hold)
+	high, _ := memoryOf(os.Getpid())
+	hold = nil
+	debug.FreeOSMemory()
+	if err := forgetPeak(os.Getpid()); err != nil {
+		t.Fatal(err)
+	}
+	if low, err := memoryOf(os.Getpid()); err != nil || low.peak > high.peak-32*mebi {
+		t.Errorf("the peak is %+v after it was forgotten, %+v before, %v", low, high, err)
+	}
+}
+
+func TestCPUTimeIsOfTheProcessAndItsChildren(t *testing.T) {
+	before, err := cpuOf(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.Command("sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done")
+	if err := child.Run(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := cpuOf(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	used, child1 := after.minus(before), child.ProcessState.UserTime()+child.ProcessState.SystemTime()
+	if off := (used.children - child1).Abs(); off > 2*tick || used.own <= 0 || used.total() != used.own+used.children {
+		t.Errorf("cpuOf = %+v more, of which the child used %v", used, child1)
 	}
 }
