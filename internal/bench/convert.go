@@ -185,12 +185,3 @@ func (r race) measured(what, unit string, of func(trial) float64) row {
 	all := each(r.ours, of)
 	return row{What: what, Unit: unit, Ours: all, Value: all.median(), Format: "%.0f " + unit}
 }
-
-// each picks one number of each trial.
-func each(trials []trial, of func(trial) float64) samples {
-	var all samples
-	for _, t := range trials {
-		all = append(all, of(t))
-	}
-	return all
-}

@@ -59,11 +59,13 @@ func corpus() []clip {
 const pictureSeconds = 10
 
 var pictures = map[string][]string{
-	"camera": constantRate("640x360", 25, "mpeg4", "2340k"),
-	"phone":  constantRate("1280x720", 30, "mpeg4", "17M"),
-	"stamp":  constantRate("64x48", 10, "mpeg4", "100k"),
-	"mpeg2":  constantRate("640x360", 25, "mpeg2video", "2340k"),
-	"vp8":    append(constantRate("640x360", 25, "libvpx", "2340k"), "-deadline", "realtime", "-cpu-used", "8"),
+	"camera":      constantRate("640x360", 25, "mpeg4", "2340k"),
+	"phone":       constantRate("1280x720", 30, "mpeg4", "17M"),
+	"stamp":       constantRate("64x48", 10, "mpeg4", "100k"),
+	"mpeg2":       constantRate("640x360", 25, "mpeg2video", "2340k"),
+	"vp8 stamp":   append(constantRate("64x48", 10, "libvpx", "100k"), "-deadline", "realtime", "-cpu-used", "8"),
+	"mpeg2 stamp": constantRate("64x48", 25, "mpeg2video", "300k"),
+	"vp8":         append(constantRate("640x360", 25, "libvpx", "2340k"), "-deadline", "realtime", "-cpu-used", "8"),
 }
 
 func constantRate(size string, perSecond int, codec, rate string) []string {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -35,6 +36,9 @@ func measurements() []measurement {
 		{"download", measureDownload},
 		{"folder", measureFolder},
 		{"convert", measureConvert},
+		{"many", measureMany},
+		{"messages", measureMessages},
+		{"waiting", measureWaiting},
 	}
 }
 
@@ -50,6 +54,9 @@ type settings struct {
 	Writers  int           `json:"raw_writers_per_file"`
 	Only     []string      `json:"only"`
 	Out      string        `json:"-"`
+	Against  string        `json:"-"` // the report to compare with
+	Strict   bool          `json:"-"` // a regression is an error
+	Readme   bool          `json:"-"` // measure nothing
 	Timeout  time.Duration `json:"-"`
 }
 
@@ -58,7 +65,11 @@ func main() {
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case s.Readme:
+		err = publish(".")
+	default:
 		err = measure(s)
 	}
 	if err != nil {
@@ -90,6 +101,9 @@ func parse(args []string) (settings, error) {
 		return known(s.Only)
 	})
 	set.StringVar(&s.Out, "out", filepath.Join("bin", "bench.json"), "`file` for all samples, as JSON")
+	set.StringVar(&s.Against, "against", committed, "`file` of an earlier run to compare with")
+	set.BoolVar(&s.Strict, "strict", false, "fail if a ratio is worse than in that file by more than 10 %")
+	set.BoolVar(&s.Readme, "readme", false, "measure nothing: bring README and the plots to what "+committed+" says")
 	set.DurationVar(&s.Timeout, "timeout", 30*time.Minute, "`time` after which it gives up")
 	if err := set.Parse(args); err != nil {
 		return s, err
@@ -184,10 +198,28 @@ func measure(s settings) error {
 			failed = append(failed, fmt.Errorf("measure %s: %w", m.name, err))
 			continue
 		}
-		t.Name = m.name
+		t.Name, t.When, t.Commit = m.name, time.Now().UTC().Truncate(time.Second), report.Machine.Commit
 		t.print(os.Stdout)
 		report.Tables = append(report.Tables, t)
 	}
 	report.finish(os.Stdout)
-	return errors.Join(append(failed, context.Cause(ctx), report.write(s.Out))...)
+	failed = append(failed, context.Cause(ctx), s.regressed(report))
+	return errors.Join(append(failed, report.write(s.Out))...)
+}
+
+// regressed tells what is worse than in the run to compare with, if there is one.
+func (s settings) regressed(now *report) error {
+	before, err := readReport(s.Against)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	worse := regressions(before, now)
+	tell(os.Stdout, worse, s.Against)
+	if s.Strict && len(worse) > 0 {
+		return fmt.Errorf("%d values are worse than in %s", len(worse), s.Against)
+	}
+	return nil
 }

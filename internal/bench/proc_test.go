@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"runtime"
@@ -68,13 +69,11 @@ func TestTheKernelIsUnderstood(t *testing.T) {
 	if m, err := memoryOf(os.Getpid()); err != nil || m.now < mebi || m.peak < m.now {
 		t.Errorf("memoryOf(me) = %+v, %v", m, err)
 	}
-	hold := make([]byte, 64*mebi)
-	for i := range hold {
-		hold[i] = 1
-	}
-	runtime.KeepAlive(hold)
+	func() {
+		hold := bytes.Repeat([]byte{1}, 64*mebi)
+		runtime.KeepAlive(hold)
+	}()
 	high, _ := memoryOf(os.Getpid())
-	hold = nil
 	debug.FreeOSMemory()
 	if err := forgetPeak(os.Getpid()); err != nil {
 		t.Fatal(err)

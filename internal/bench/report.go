@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -66,14 +69,42 @@ func (r *report) write(file string) error {
 	if len(r.Tables) == 0 {
 		return nil
 	}
+	r.keep(file)
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
+	text = inLine(text)
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
 	return os.WriteFile(file, append(text, '\n'), 0o644)
+}
+
+// keep takes over the tables of a report before that this run has not measured.
+func (r *report) keep(file string) {
+	old, err := readReport(file)
+	if err != nil {
+		return // there is none that can be read
+	}
+	for _, t := range old.Tables {
+		if _, measured := r.table(t.Name); !measured {
+			r.Tables = append(r.Tables, t)
+		}
+	}
+	order := names()
+	slices.SortStableFunc(r.Tables, func(a, b table) int {
+		return cmp.Compare(slices.Index(order, a.Name), slices.Index(order, b.Name))
+	})
+}
+
+var listOfNumbers = regexp.MustCompile(`\[[-+.0-9e,\s]+\]`)
+
+// inLine brings lists of numbers into one line each: a change is then read as one.
+func inLine(indented []byte) []byte {
+	return listOfNumbers.ReplaceAllFunc(indented, func(list []byte) []byte {
+		return []byte(strings.Join(strings.Fields(string(list)), ""))
+	})
 }
 
 // says is the first line that a program prints, "" if it does not run.

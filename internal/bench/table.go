@@ -6,15 +6,18 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // table is what one measurement came to.
 type table struct {
-	Name  string   `json:"name"` // the measurement's
-	Title string   `json:"title"`
-	Base  string   `json:"base"`            // what ours is compared with
-	Notes []string `json:"notes,omitempty"` // what to know before one believes the numbers
-	Rows  []row    `json:"rows"`
+	Name   string    `json:"name"` // the measurement's
+	When   time.Time `json:"when"`
+	Commit string    `json:"commit"`
+	Title  string    `json:"title"`
+	Base   string    `json:"base"`            // what ours is compared with
+	Notes  []string  `json:"notes,omitempty"` // what to know before one believes the numbers
+	Rows   []row     `json:"rows"`
 }
 
 // row is one line: either a comparison, or a value of ours alone.
@@ -89,13 +92,16 @@ func value(what string, v float64, format string) row {
 func (t table) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%s\n", t.Title)
 	lines := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	if names, lists := t.pivot(); len(names) > 0 {
-		printPivot(lines, names, lists)
-	} else {
+	plain := slices.DeleteFunc(slices.Clone(t.Rows), func(r row) bool { return r.Of != "" })
+	if len(plain) > 0 {
 		fmt.Fprintf(lines, "  \t%s\tours\tresult\tgoal\t\n", t.Base)
-		for _, r := range t.Rows {
-			fmt.Fprintf(lines, "  %s\n", strings.Join(r.cells(), "\t"))
-		}
+	}
+	for _, r := range plain {
+		fmt.Fprintf(lines, "  %s\n", strings.Join(r.cells(), "\t"))
+	}
+	if names, lists := t.pivot(); len(names) > 0 {
+		_ = lines.Flush() // so that its columns are its own
+		printPivot(lines, names, lists)
 	}
 	_ = lines.Flush() // w is a terminal; nobody to tell
 	for _, note := range t.Notes {
@@ -123,10 +129,13 @@ func printPivot(w io.Writer, names []string, lists map[string][]row) {
 	const columns = 5 // what a terminal holds
 	for part := range slices.Chunk(names, columns) {
 		fmt.Fprintf(w, "  \t%s\t\n", strings.Join(part, "\t"))
-		for i, r := range lists[part[0]] {
+		for _, r := range lists[part[0]] {
 			fmt.Fprintf(w, "  %s\t", r.What)
 			for _, name := range part {
-				fmt.Fprintf(w, "%s\t", lists[name][i].result())
+				if i := slices.IndexFunc(lists[name], func(other row) bool { return other.What == r.What }); i >= 0 {
+					fmt.Fprint(w, lists[name][i].result())
+				}
+				fmt.Fprint(w, "\t")
 			}
 			fmt.Fprintln(w)
 		}
