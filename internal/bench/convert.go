@@ -84,7 +84,7 @@ func (b *bench) race(ctx context.Context, f *field, m media) (race, error) {
 		times = 1 // FerretDB's takes long
 	}
 	rounds := b.Rounds
-	if m.Seconds <= 60 {
+	if m.Seconds <= 10 {
 		rounds++
 	}
 	for round := range rounds {

@@ -27,18 +27,19 @@ import (
 type measurement struct {
 	name string
 	run  func(ctx context.Context, b *bench) (table, error)
+	full bool // only with -full, or by its name: it has no goal
 }
 
 // measurements are in the order in which they run.
 func measurements() []measurement {
 	return []measurement{
-		{"upload", measureUpload},
-		{"download", measureDownload},
-		{"folder", measureFolder},
-		{"convert", measureConvert},
-		{"many", measureMany},
-		{"messages", measureMessages},
-		{"waiting", measureWaiting},
+		{name: "upload", run: measureUpload},
+		{name: "download", run: measureDownload},
+		{name: "folder", run: measureFolder, full: true},
+		{name: "convert", run: measureConvert},
+		{name: "many", run: measureMany},
+		{name: "messages", run: measureMessages},
+		{name: "waiting", run: measureWaiting},
 	}
 }
 
@@ -48,7 +49,7 @@ type settings struct {
 	Most     int64         `json:"most_mb"`  // of all files that are under way at once; 0 for any number
 	Parallel []int         `json:"parallel"` // how many files at once, ascending
 	Rounds   int           `json:"rounds"`   // of either side of each comparison
-	Full     bool          `json:"full"`     // the whole corpus
+	Full     bool          `json:"full"`     // everything
 	Clips    []string      `json:"clips"`    // of the corpus; none for all
 	Batch    int           `json:"raw_batch_chunks"`
 	Writers  int           `json:"raw_writers_per_file"`
@@ -89,14 +90,14 @@ func parse(args []string) (settings, error) {
 		return err
 	})
 	set.IntVar(&s.Rounds, "rounds", 2, "`times` that either side of a comparison runs")
-	set.BoolVar(&s.Full, "full", false, "convert the whole corpus, two hours among it")
+	set.BoolVar(&s.Full, "full", false, "measure what has no goal, too, and convert the whole corpus, two hours among it")
 	set.Func("clips", "semicolon-separated `names` of the videos to convert (default the corpus without what takes minutes)", func(text string) error {
 		s.Clips = strings.Split(text, ";")
 		return s.knowsClips()
 	})
 	set.IntVar(&s.Batch, "raw-batch", 3, "`chunks` in one raw insert; the default is what package mongodb does")
 	set.IntVar(&s.Writers, "raw-writers", 2, "raw inserts at once for one file; the default is what package mongodb does")
-	set.Func("only", "comma-separated `names` of what to measure, of "+strings.Join(names(), ", ")+" (default all)", func(text string) error {
+	set.Func("only", "comma-separated `names` of what to measure, of "+strings.Join(names(), ", ")+" (default all that have a goal)", func(text string) error {
 		s.Only = strings.Split(text, ",")
 		return known(s.Only)
 	})
@@ -104,7 +105,7 @@ func parse(args []string) (settings, error) {
 	set.StringVar(&s.Against, "against", committed, "`file` of an earlier run to compare with")
 	set.BoolVar(&s.Strict, "strict", false, "fail if a ratio is worse than in that file by more than 10 %")
 	set.BoolVar(&s.Readme, "readme", false, "measure nothing: bring README and the plots to what "+committed+" says")
-	set.DurationVar(&s.Timeout, "timeout", 30*time.Minute, "`time` after which it gives up")
+	set.DurationVar(&s.Timeout, "timeout", time.Hour, "`time` after which it gives up")
 	if err := set.Parse(args); err != nil {
 		return s, err
 	}
@@ -148,6 +149,14 @@ func known(only []string) error {
 	return nil
 }
 
+// measures reports whether a measurement is to be made.
+func (s settings) measures(m measurement) bool {
+	if len(s.Only) > 0 {
+		return slices.Contains(s.Only, m.name)
+	}
+	return s.Full || !m.full
+}
+
 // wants reports whether a clip is to be converted.
 func (s settings) wants(c clip) bool {
 	if len(s.Clips) > 0 {
@@ -189,7 +198,7 @@ func measure(s settings) error {
 	report := newReport(ctx, s)
 	var failed []error
 	for _, m := range measurements() {
-		if ctx.Err() != nil || len(s.Only) > 0 && !slices.Contains(s.Only, m.name) {
+		if ctx.Err() != nil || !s.measures(m) {
 			continue
 		}
 		t, err := m.run(ctx, b)
@@ -201,6 +210,7 @@ func measure(s settings) error {
 		t.Name, t.When, t.Commit = m.name, time.Now().UTC().Truncate(time.Second), report.Machine.Commit
 		t.print(os.Stdout)
 		report.Tables = append(report.Tables, t)
+		failed = append(failed, report.write(s.Out)) // now: who knows whether the rest comes to an end
 	}
 	report.finish(os.Stdout)
 	failed = append(failed, context.Cause(ctx), s.regressed(report))

@@ -9,7 +9,7 @@ import (
 )
 
 // table returns one of the report's, or none.
-func (r *report) table(name string) (table, bool) {
+func (r report) table(name string) (table, bool) {
 	for _, t := range r.Tables {
 		if t.Name == name {
 			return t, true

@@ -65,12 +65,11 @@ func (r *report) finish(w io.Writer) {
 }
 
 // write leaves the report in a file.
-func (r *report) write(file string) error {
+func (r report) write(file string) error {
 	if len(r.Tables) == 0 {
 		return nil
 	}
-	r.keep(file)
-	text, err := json.MarshalIndent(r, "", "  ")
+	text, err := json.MarshalIndent(r.over(file), "", "  ")
 	if err != nil {
 		return err
 	}
@@ -81,12 +80,13 @@ func (r *report) write(file string) error {
 	return os.WriteFile(file, append(text, '\n'), 0o644)
 }
 
-// keep takes over the tables of a report before that this run has not measured.
-func (r *report) keep(file string) {
+// over is the report with the tables of the one in the file that this run has not measured.
+func (r report) over(file string) report {
 	old, err := readReport(file)
 	if err != nil {
-		return // there is none that can be read
+		return r // there is none that can be read
 	}
+	r.Tables = slices.Clone(r.Tables)
 	for _, t := range old.Tables {
 		if _, measured := r.table(t.Name); !measured {
 			r.Tables = append(r.Tables, t)
@@ -96,6 +96,7 @@ func (r *report) keep(file string) {
 	slices.SortStableFunc(r.Tables, func(a, b table) int {
 		return cmp.Compare(slices.Index(order, a.Name), slices.Index(order, b.Name))
 	})
+	return r
 }
 
 var listOfNumbers = regexp.MustCompile(`\[[-+.0-9e,\s]+\]`)
