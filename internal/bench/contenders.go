@@ -128,15 +128,15 @@ func (s *services) convert(ctx context.Context, m media, times int) (t trial, er
 	return t, err
 }
 
-// ended is a conversion as its job tells of it.
-type ended struct{ started, ended time.Time }
+// span is a conversion as its job tells of it.
+type span struct{ started, ended time.Time }
 
 // after is how long it took since it was queued: the bell rings shortly before whoever uploaded hears of it.
-func (e ended) after(queued time.Time) time.Duration {
-	if e.started.Before(queued) {
-		queued = e.started
+func (s span) after(queued time.Time) time.Duration {
+	if s.started.Before(queued) {
+		queued = s.started
 	}
-	return e.ended.Sub(queued)
+	return s.ended.Sub(queued)
 }
 
 // meters are what the services' processes have used so far.
@@ -177,15 +177,15 @@ func (t *trial) add(used meters) {
 }
 
 // watch waits for the MP3, and looks at ffmpeg's memory meanwhile.
-func (s *services) watch(ctx context.Context, id string, m media, t *trial) (ended, error) {
-	var end ended
+func (s *services) watch(ctx context.Context, id string, m media, t *trial) (span, error) {
+	var end span
 	err := poll(ctx, patience(m.Seconds), func() (bool, error) {
 		t.encoderPeak = max(t.encoderPeak, peakOfChildren(s.converter.pid))
 		j, err := s.store.ours.Jobs().Get(ctx, id)
 		if err != nil || j.Ended.IsZero() {
 			return false, err
 		}
-		end = ended{j.Started, j.Ended}
+		end = span{j.Started, j.Ended}
 		return true, judge(j, m.Seconds)
 	})
 	return end, err
@@ -270,10 +270,10 @@ func (s embeddedSuite) convert(ctx context.Context, m media, times int) (t trial
 	return t, err
 }
 
-func (s embeddedSuite) watch(ctx context.Context, id string, seconds int) (end ended, err error) {
+func (s embeddedSuite) watch(ctx context.Context, id string, seconds int) (end span, err error) {
 	err = poll(ctx, patience(seconds), func() (bool, error) {
 		j, err := s.user.job(ctx, id)
-		end = ended{j.Started, j.Ended}
+		end = span{j.Started, j.Ended}
 		if err != nil || j.Ended.IsZero() {
 			return false, err
 		}

@@ -161,10 +161,6 @@ func goalOf(clip, what string) *goal {
 		return atMost(30).aim()
 	case [2]string{clip10min, encoderPeak}:
 		return atMost(60).aim()
-	case [2]string{clip10s, wallStatic}:
-		return atMost(1.15)
-	case [2]string{clip10s, wallDebian}:
-		return atMost(0.75)
 	case [2]string{clipPhone, fromStore}:
 		return atMost(0.15)
 	case [2]string{clipMP3, cpuStatic}:

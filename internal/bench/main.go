@@ -21,6 +21,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"mp3converter/internal/sandbox"
 )
 
 // measurement is one of the things that can be measured.
@@ -37,6 +39,7 @@ func measurements() []measurement {
 		{name: "download", run: measureDownload},
 		{name: "folder", run: measureFolder, full: true},
 		{name: "convert", run: measureConvert},
+		{name: "short", run: measureShort},
 		{name: "many", run: measureMany},
 		{name: "messages", run: measureMessages},
 		{name: "waiting", run: measureWaiting},
@@ -62,6 +65,7 @@ type settings struct {
 }
 
 func main() {
+	sandbox.Enter() // the converter of measureShort starts this program once more
 	s, err := parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		return
@@ -102,9 +106,9 @@ func parse(args []string) (settings, error) {
 		return known(s.Only)
 	})
 	set.StringVar(&s.Out, "out", filepath.Join("bin", "bench.json"), "`file` for all samples, as JSON")
-	set.StringVar(&s.Against, "against", committed, "`file` of an earlier run to compare with")
+	set.StringVar(&s.Against, "against", results, "`file` of an earlier run to compare with")
 	set.BoolVar(&s.Strict, "strict", false, "fail if a ratio is worse than in that file by more than 10 %")
-	set.BoolVar(&s.Readme, "readme", false, "measure nothing: bring README and the plots to what "+committed+" says")
+	set.BoolVar(&s.Readme, "readme", false, "measure nothing: bring README and the plots to what "+results+" says")
 	set.DurationVar(&s.Timeout, "timeout", time.Hour, "`time` after which it gives up")
 	if err := set.Parse(args); err != nil {
 		return s, err

@@ -171,7 +171,7 @@ func measureMessages(ctx context.Context, b *bench) (table, error) {
 		rates, cpu := [2]samples{}, [2]samples{}
 		for range rounds {
 			for i, q := range []queue{raw, ours} {
-				c := clock{}
+				c := stopwatch{}
 				before, err := c.read()
 				if err != nil {
 					return t, err
@@ -207,7 +207,7 @@ func messageSeries(ctx context.Context, b *bench) ([]series, error) {
 	broker := rabbit.New(rabbit.Config{URL: shared.rabbitmq.URL(), Name: "bench"})
 	defer broker.Close()
 	send, receive := newSeries(rabbitName+": publish", waiting, flatEnough()), newSeries(rabbitName+": consume", waiting, flatEnough())
-	c := clock{[]int{shared.rabbitmq.Pid()}}
+	c := stopwatch{[]int{shared.rabbitmq.Pid()}}
 	for _, w := range waiting {
 		if err := (ourQueue{broker, fmt.Sprintf("bench-%d", w)}).send(ctx, w); err != nil {
 			return nil, err

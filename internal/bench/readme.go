@@ -11,9 +11,9 @@ import (
 
 // Where the results lie that README shows, from the top of the repository.
 const (
-	committed = "internal/bench/bench.json"
-	readme    = "README.md"
-	plotsDir  = "internal/bench"
+	results  = "internal/bench/bench.json"
+	readme   = "README.md"
+	plotsDir = "internal/bench"
 )
 
 // The marks that README's generated part lies between.
@@ -37,7 +37,7 @@ func readReport(file string) (*report, error) {
 
 // publish brings README and the plots, below dir, to what the committed results say.
 func publish(dir string) error {
-	files, err := published(dir)
+	files, err := generated(dir)
 	if err != nil {
 		return err
 	}
@@ -49,9 +49,9 @@ func publish(dir string) error {
 	return nil
 }
 
-// published are README and the plots as they should be, by their paths from dir.
-func published(dir string) (map[string]string, error) {
-	r, err := readReport(filepath.Join(dir, committed))
+// generated are README and the plots as they should be, by their paths from dir.
+func generated(dir string) (map[string]string, error) {
+	r, err := readReport(filepath.Join(dir, results))
 	if err != nil {
 		return nil, err
 	}

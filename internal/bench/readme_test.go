@@ -12,7 +12,7 @@ import (
 const top = "../.."
 
 func TestReadmeAndPlotsAreWhatTheResultsSay(t *testing.T) {
-	files, err := published(top)
+	files, err := generated(top)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func TestReadmeAndPlotsAreWhatTheResultsSay(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, string(got)); diff != "" {
-			t.Errorf("%s is not what %s says; run: go run ./internal/bench -readme\n%s", name, committed, diff)
+			t.Errorf("%s is not what %s says; run: go run ./internal/bench -readme\n%s", name, results, diff)
 		}
 	}
 	if len(files) < 3 {
@@ -56,7 +56,7 @@ func TestResultsAreInReadmeAndInPlots(t *testing.T) {
 			{Of: "10000 wait", What: "SQLite: claim", Value: 0.2, Format: "%.3f ms"},
 		}},
 	}}
-	if err := r.write(filepath.Join(dir, committed)); err != nil {
+	if err := r.write(filepath.Join(dir, results)); err != nil {
 		t.Fatal(err)
 	}
 	if err := publish(dir); err != nil {

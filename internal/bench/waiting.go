@@ -87,10 +87,10 @@ const timeSuffix = ", until the answer"
 // flatEnough is how much more a job may cost when a thousand times as many wait: trees get deeper.
 func flatEnough() *goal { return atMost(1.5) }
 
-// clock is the processor time of this process and of a server, if there is one.
-type clock struct{ pids []int }
+// stopwatch reads the processor time of this process and of a server, if there is one.
+type stopwatch struct{ pids []int }
 
-func (c clock) read() (time.Duration, error) {
+func (c stopwatch) read() (time.Duration, error) {
 	var own unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &own); err != nil {
 		return 0, err
@@ -107,7 +107,7 @@ func (c clock) read() (time.Duration, error) {
 }
 
 // note runs do, which sees to so many jobs, and adds what one of them took.
-func (s *series) note(c clock, waiting, jobs int, do func() error) error {
+func (s *series) note(c stopwatch, waiting, jobs int, do func() error) error {
 	before, err := c.read()
 	if err != nil {
 		return err
@@ -136,7 +136,7 @@ type waitingLedger interface {
 // lives are jobs that pass through a ledger in which others wait.
 type lives struct {
 	ledger  waitingLedger
-	clock   clock
+	watch   stopwatch
 	waiting int
 	jobs    int // that pass through in a round
 	rounds  int
@@ -186,7 +186,7 @@ func (l *lives) round(ctx context.Context) error {
 	rules := job.DefaultRules()
 	var ids []string
 	each := func(s *series, do func(id string) error) error {
-		return s.note(l.clock, l.waiting, len(ids), func() error {
+		return s.note(l.watch, l.waiting, len(ids), func() error {
 			for _, id := range ids {
 				if err := do(id); err != nil {
 					return err
@@ -237,7 +237,7 @@ func (l *lives) sweepOnce(ctx context.Context, ids []string) error {
 			return err
 		}
 	}
-	return l.sweep.note(l.clock, l.waiting, len(ids), func() error {
+	return l.sweep.note(l.watch, l.waiting, len(ids), func() error {
 		due, err := l.ledger.Due(ctx, time.Now(), len(ids))
 		if err != nil {
 			return err
@@ -330,7 +330,7 @@ func ferretSeries(ctx context.Context, b *bench) ([]series, error) {
 		if err := client.EnsureIndexes(ctx, mongodb.Jobs); err != nil {
 			return nil, err
 		}
-		l := &lives{ledger: client.Jobs(), clock: clock{[]int{stand.ferretdb.Pid()}}, waiting: n, jobs: 10, rounds: 1 + b.Rounds}
+		l := &lives{ledger: client.Jobs(), watch: stopwatch{[]int{stand.ferretdb.Pid()}}, waiting: n, jobs: 10, rounds: 1 + b.Rounds}
 		l.measures(measured)
 		all = append(all, l)
 	}

@@ -42,7 +42,7 @@ type MP3s interface {
 // not the video's fault, and anything else, as a crash, which is tried again a few times.
 type Convert func(ctx context.Context, in, out *os.File, title string, p job.Profile, progress func(percent int)) (time.Duration, error)
 
-// Config is what a Service needs. All but Worker, Log and Metrics must be set.
+// Config is what a Service needs. All but Hire, Worker, Log and Metrics must be set.
 type Config struct {
 	Ledger  Ledger
 	Videos  Videos
@@ -50,6 +50,7 @@ type Config struct {
 	Ring    func(ctx context.Context, j job.Job) error // see doorbell.Doorbell
 	Temp    func() (*os.File, error)                   // an empty scratch file that is gone once it is closed
 	Convert Convert
+	Hire    func() (release func()) // has Convert be readier, from the message on until the job is done with; nil does nothing
 	Rules   job.Rules
 	Worker  string // our name in the ledger
 	Log     *slog.Logger
@@ -76,6 +77,9 @@ func New(cfg Config) *Service {
 func (s *Service) Handle(ctx context.Context, m job.Message) error {
 	if err := failpoint.At(failpoint.ConversionRung); err != nil {
 		return err
+	}
+	if s.cfg.Hire != nil {
+		defer s.cfg.Hire()()
 	}
 	a, err := s.claim(ctx, m)
 	last, cancel := persist.Outlive(ctx)

@@ -40,23 +40,36 @@ var decoders = strings.Join([]string{
 // overrun is how much more sound is made than allowed, so that too much can be told from just enough.
 const overrun = time.Second
 
-// args are ffmpeg's arguments. A line of the log says how bad it is and is never folded into "repeated n times".
+// args are ffmpeg's arguments to encode.
 func (r Runner) args(format container.Format, o Options) []string {
-	args := []string{
+	args := append(r.input(format),
+		"-filter_threads", "1", "-af", "asetpts=PTS-STARTPTS", // so that a late beginning is no gap, see judge
+		"-threads", "1", "-c:a", "libmp3lame",
+	)
+	return append(append(args, encodings[o.profile()]...), o.output()...)
+}
+
+// copyArgs are ffmpeg's arguments to copy.
+func (r Runner) copyArgs(format container.Format, o Options) []string {
+	return append(append(r.input(format), "-c:a", "copy"), o.output()...)
+}
+
+// input are the arguments up to what is to be made. A line of the log says how bad it is and is never folded into "repeated
+// n times".
+func (r Runner) input(format container.Format) []string {
+	return []string{
 		"-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+level+warning", "-progress", "pipe:1",
 		"-protocol_whitelist", "file", "-format_whitelist", string(format), "-codec_whitelist", decoders, "-max_streams", "64",
 		"-threads", "1", "-f", string(format), "-i", inPath,
 		"-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1",
 		"-t", strconv.FormatFloat((r.MaxDuration + overrun).Seconds(), 'f', 3, 64),
 		"-fs", strconv.FormatInt(r.MaxBytes, 10),
-		"-filter_threads", "1", "-af", "asetpts=PTS-STARTPTS", // so that a late beginning is no gap, see judge
-		"-threads", "1", "-c:a", "libmp3lame",
 	}
-	encoding, ok := encodings[o.Profile]
-	if !ok {
-		encoding = encodings[job.Standard]
-	}
-	args = append(args, encoding...)
+}
+
+// output are the arguments behind how it is made.
+func (o Options) output() []string {
+	var args []string
 	if title := cleanTitle(o.Title); title != "" {
 		args = append(args, "-metadata", "title="+title)
 	}
@@ -79,7 +92,7 @@ func (r Runner) command(ctx context.Context, args []string, bytes int64, read, w
 		Files:     maxFiles,
 		Processes: maxProcesses,
 	}
-	cmd, err := jail.Command(ctx, r.Path, args, read, write)
+	cmd, err := r.Spares.Command(ctx, jail, r.Path, args, read, write)
 	if err != nil {
 		return nil, fmt.Errorf("start: %w: %w", job.ErrTransient, err)
 	}

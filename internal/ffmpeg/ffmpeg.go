@@ -11,6 +11,9 @@
 // live Matroska between two elements, Ogg between two pages, MP3 without a Xing header and ADTS anywhere. Gaps in a track,
 // which recorders of calls leave for silence, are closed and are no damage as long as nothing else is wrong.
 //
+// Where the sound is an MP3 already its frames are copied, if the profile lets them be, and if nothing at all is odd about
+// them: otherwise they are encoded as any other, so that copying changes no verdict.
+//
 // Errors come in the three kinds of package job. Permanent, a *job.Failure, is what the video is to blame for. In a chain
 // with job.ErrTransient are a missing binary and a full scratch folder. Anything else is unknown: ffmpeg was killed,
 // crashed, hung or said something new; trying again may help.
@@ -33,12 +36,13 @@ import (
 
 // Runner runs ffmpeg. The zero value works, with the limits stated at each field.
 type Runner struct {
-	Path        string         // of the binary; default "ffmpeg", looked for in $PATH
-	Scratch     string         // folder for temporary files; default os.TempDir
-	MaxDuration time.Duration  // of sound; default 12 h
-	MaxBytes    int64          // an MP3 must be smaller; default 4 GiB
-	Sandbox     sandbox.Layers // default what this kernel has
-	MaxMemory   int64          // of ffmpeg's address space in bytes; default 1 GiB. Debian's needs 250 MB to load
+	Path        string          // of the binary; default "ffmpeg", looked for in $PATH
+	Scratch     string          // folder for temporary files; default os.TempDir
+	MaxDuration time.Duration   // of sound; default 12 h
+	MaxBytes    int64           // an MP3 must be smaller; default 4 GiB
+	Sandbox     sandbox.Layers  // default what this kernel has
+	Spares      *sandbox.Spares // nil has each ffmpeg wait for a process
+	MaxMemory   int64           // of ffmpeg's address space in bytes; default 1 GiB. Debian's needs 250 MB to load
 
 	// A conversion may run for Wall, plus a second for every Pace seconds of sound made so far and every 16 MiB of
 	// video. Default 30 s and 5: a tenth of what one core of 2020 does.
@@ -55,10 +59,21 @@ type Options struct {
 	Progress func(percent int) // nil, or called with a growing number below 100 while Convert runs; must not block
 }
 
+// profile is the one to follow: of those unknown, and of none, the default.
+func (o Options) profile() job.Profile {
+	if _, ok := encodings[o.Profile]; ok {
+		return o.Profile
+	}
+	return job.Standard
+}
+
 // Result describes the MP3.
 type Result struct {
 	Duration time.Duration // of its sound
 	Bytes    int64
+	Copied   bool // its frames are those of the video
+
+	Began, Ended time.Time // when ffmpeg itself did, out of the sandbox's hands
 }
 
 // readRate is the number of bytes of video that are granted a second of reading.
@@ -92,6 +107,16 @@ func (r Runner) Convert(ctx context.Context, in, out *os.File, o Options) (Resul
 	if err != nil {
 		return Result{}, err
 	}
+	if video.Layer3 && copied[o.profile()] > 0 {
+		if result, err := r.copy(ctx, in, out, video, o); !errors.Is(err, errOdd) {
+			return result, err
+		}
+	}
+	return r.encode(ctx, in, out, video, o)
+}
+
+// encode is Convert where nothing can be copied.
+func (r Runner) encode(ctx context.Context, in, out *os.File, video video, o Options) (Result, error) {
 	p := &process{
 		runner: r, in: in, out: out, video: video,
 		args:     r.args(video.Format, o),
@@ -108,7 +133,7 @@ func (r Runner) Convert(ctx context.Context, in, out *os.File, o Options) (Resul
 	if err := r.judge(p.outcome(mp3)); err != nil {
 		return Result{}, err
 	}
-	return Result{Duration: mp3.Sound, Bytes: mp3.bytes}, nil
+	return p.result(mp3), nil
 }
 
 // video is what the file to convert declares.

@@ -44,6 +44,7 @@ var phrases = []struct {
 	{"Disk quota exceeded", diskFull},
 	{"not on whitelist", harmless},
 	{"Application provided invalid", harmless}, // times that run backwards: an MP3 has none
+	{"is invalid, writing it anyway", damage},  // a packet that is copied and no frame
 	{"Packet corrupt", damage},
 	{"corrupt input packet", damage},
 	{"changing packet size", damage}, // MPEG-TS, where it has lost its way
@@ -75,6 +76,16 @@ func (f *findings) line(line string) {
 			return
 		}
 	}
+}
+
+// any reports whether there is anything but what is harmless.
+func (f *findings) any() bool {
+	for kind, n := range f.counts {
+		if n > 0 && finding(kind) != harmless {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *findings) has(kind finding) bool { return f.counts[kind] > 0 }

@@ -37,6 +37,10 @@ type outcome struct {
 	cpu      time.Duration  // that ffmpeg has used
 }
 
+func (p *process) result(m mp3) Result {
+	return Result{Duration: m.Sound, Bytes: m.bytes, Began: p.began, Ended: p.over}
+}
+
 func (p *process) outcome(m mp3) outcome {
 	o := outcome{
 		video: p.video, mp3: m, findings: p.findings, reach: p.progress.reach(), ended: p.progress.ended(),

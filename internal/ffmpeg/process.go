@@ -27,6 +27,8 @@ type process struct {
 	progress *progress
 	findings *findings
 	state    *os.ProcessState
+
+	began, over time.Time // of ffmpeg itself
 }
 
 // watchEvery is how often the limits on time are looked at.
@@ -51,7 +53,7 @@ func (p *process) run(ctx context.Context) error {
 	for {
 		select {
 		case err := <-done:
-			p.state = cmd.ProcessState
+			p.state, p.began, p.over = cmd.ProcessState, cmd.Since, time.Now()
 			return p.ended(ctx, watched, err)
 		case now := <-ticker.C:
 			if late := p.late(start, now); late != nil {

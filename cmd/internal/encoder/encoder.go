@@ -89,8 +89,10 @@ func New(p *daemon.Process, s Settings) Encoder {
 	if lacks := sandbox.All &^ layers; lacks != 0 {
 		p.Log.Warn("ffmpeg runs in half a sandbox", "has", layers.String(), "lacks", lacks.String(), "sandbox", s.Sandbox)
 	}
+	spares := new(sandbox.Spares)
+	p.Defer(spares.Wait)
 	e := Encoder{ffmpeg.Runner{
-		Path: path, Sandbox: layers, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3, Stall: s.Stall.D(), Wall: s.Wall.D(),
+		Path: path, Sandbox: layers, Spares: spares, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3, Stall: s.Stall.D(), Wall: s.Wall.D(),
 	}, p, new(atomic.Bool)}
 	p.Needs("ffmpeg", func(context.Context) error {
 		if !e.works.Load() {
@@ -130,6 +132,9 @@ func (e Encoder) Prepare(ctx context.Context) error {
 
 // Temp returns an unnamed scratch file.
 func (e Encoder) Temp() (*os.File, error) { return e.runner.Temp() }
+
+// Hire has a process start that will be ffmpeg: while the job is claimed and its video read, nobody waits for that.
+func (e Encoder) Hire() (release func()) { return e.runner.Spares.Hire() }
 
 // Convert makes an MP3 of a video.
 func (e Encoder) Convert(ctx context.Context, in, out *os.File, title string, profile job.Profile, progress func(percent int)) (time.Duration, error) {

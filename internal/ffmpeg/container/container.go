@@ -49,6 +49,7 @@ type Facts struct {
 	Cut     bool          // the structure goes on beyond the file's end
 	Locked  bool          // the sound is encrypted
 	Form    Form          // of the first audio track
+	Layer3  bool          // that track is an MP3 within, by the container's word, which may be wrong
 }
 
 // Form is what the samples are like by the container's word. It is kept only where that is the last word, as of PCM: most

@@ -138,7 +138,7 @@ func (m *movie) facts() Facts {
 	if t == nil {
 		return f
 	}
-	f.Locked, f.Form = t.locked, t.form
+	f.Locked, f.Form, f.Layer3 = t.locked, t.form, t.layer3
 	if m.fragmented {
 		return m.fragmentFacts(f, t)
 	}

@@ -16,6 +16,7 @@ type track struct {
 	usual   float64 // ticks of a fragment's sample that does not say
 	edits   []edit
 	form    Form
+	layer3  bool
 }
 
 // edit is an entry of the edit list that plays something.
@@ -35,12 +36,14 @@ func (m *movie) trak(b box) track {
 		return t
 	}
 	tables := s.find(media, "minf", "stbl")
-	stsd := s.field(s.find(tables, "stsd"), 60)
+	const most = 256 // of QuickTime's version 2, with all that ffmpeg and others put around an esds
+	stsd := s.field(s.find(tables, "stsd"), most)
 	codec := string(tail(stsd[:min(16, len(stsd))], 12))
 	t.locked = codec == "enca" || codec == "drms"
 	if slices.Contains(samples, codec) {
 		t.form = sampleForm(stsd)
 	}
+	t.layer3 = layer3Entry(stsd)
 	stts := s.find(tables, "stts")
 	t.ticks = m.ticks(stts, math.MaxUint64)
 	t.present = m.ticks(stts, m.presentSamples(tables))
