@@ -121,9 +121,8 @@ func (r Runner) encode(ctx context.Context, in, out *os.File, video video, o Opt
 		runner: r, in: in, out: out, video: video,
 		args:     r.args(video.Format, o),
 		progress: newProgress(video.Sound, o.Progress),
-		findings: newFindings(),
+		findings: video.findings(),
 	}
-	p.findings.tables = video.Format == container.MP4
 	if err := p.run(ctx); err != nil {
 		return Result{}, err
 	}
@@ -141,6 +140,13 @@ func (r Runner) encode(ctx context.Context, in, out *os.File, video video, o Opt
 type video struct {
 	container.Facts
 	bytes int64
+}
+
+// findings are for a log about the video.
+func (v video) findings() *findings {
+	f := newFindings()
+	f.tables = v.Format == container.MP4
+	return f
 }
 
 // examine reads the video's headers and refuses what is already certain not to end well.
