@@ -16,12 +16,12 @@ import (
 func (r Runner) Check(ctx context.Context) (version string, err error) {
 	r = r.withDefaults()
 	var banner bytes.Buffer
-	cmd, err := r.command(ctx, []string{"-version"}, 0, nil, nil)
+	cmd, err := r.command(ctx, []string{"-version"}, 0, 0, nil, nil)
 	if err != nil {
 		return "", fmt.Errorf("run %s: %w", r.Path, err)
 	}
 	cmd.Stdout = &banner
-	if err := <-start(cmd); err != nil {
+	if err := <-start(cmd, &group{}); err != nil {
 		return "", fmt.Errorf("run %s: %w", r.Path, err)
 	}
 	in, err := r.Temp()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,27 +41,50 @@ var decoders = strings.Join([]string{
 // overrun is how much more sound is made than allowed, so that too much can be told from just enough.
 const overrun = time.Second
 
-// args are ffmpeg's arguments. A line of the log says how bad it is and is never folded into "repeated n times".
+// args are ffmpeg's arguments for a whole conversion.
 func (r Runner) args(format container.Format, o Options) []string {
-	args := []string{
-		"-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+level+warning", "-progress", "pipe:1",
+	return slices.Concat(
+		common, input(format), soundOnly, r.atMost(),
+		[]string{"-fs", strconv.FormatInt(r.MaxBytes, 10), "-filter_threads", "1", "-af", closeGap},
+		encode(o),
+	)
+}
+
+// common are for every run. A line of the log says how bad it is and is never folded into "repeated n times".
+var common = []string{"-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+level+warning", "-progress", "pipe:1"}
+
+// input reads the video, and nothing else.
+func input(format container.Format) []string {
+	return []string{
 		"-protocol_whitelist", "file", "-format_whitelist", string(format), "-codec_whitelist", decoders, "-max_streams", "64",
 		"-threads", "1", "-f", string(format), "-i", inPath,
-		"-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1",
-		"-t", strconv.FormatFloat((r.MaxDuration + overrun).Seconds(), 'f', 3, 64),
-		"-fs", strconv.FormatInt(r.MaxBytes, 10),
-		"-filter_threads", "1", "-af", "asetpts=PTS-STARTPTS", // so that a late beginning is no gap, see judge
-		"-threads", "1", "-c:a", "libmp3lame",
 	}
-	encoding, ok := encodings[o.Profile]
-	if !ok {
-		encoding = encodings[job.Standard]
-	}
-	args = append(args, encoding...)
+}
+
+// soundOnly takes the first audio track, and nothing of what is said about it.
+var soundOnly = []string{"-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"}
+
+// closeGap is so that a late beginning is no gap, see judge.
+const closeGap = "asetpts=PTS-STARTPTS"
+
+func (r Runner) atMost() []string {
+	return []string{"-t", strconv.FormatFloat((r.MaxDuration + overrun).Seconds(), 'f', 3, 64)}
+}
+
+// encode is the end of the arguments of whoever makes an MP3; flags go to LAME.
+func encode(o Options, flags ...string) []string {
+	args := slices.Concat([]string{"-threads", "1", "-c:a", "libmp3lame"}, flags, encoding(o.Profile))
 	if title := cleanTitle(o.Title); title != "" {
 		args = append(args, "-metadata", "title="+title)
 	}
 	return append(args, "-id3v2_version", "3", "-f", "mp3", "-y", outPath)
+}
+
+func encoding(p job.Profile) []string {
+	if e, ok := encodings[p]; ok {
+		return e
+	}
+	return encodings[job.Standard]
 }
 
 // cleanTitle drops what an argument or a tag cannot hold.
@@ -70,12 +94,12 @@ func cleanTitle(title string) string {
 
 // command builds a process that has the files and nothing else of ours, in a sandbox. Its descriptors are 0 (null), 1
 // (progress), 2 (log) and the files from 3 on.
-func (r Runner) command(ctx context.Context, args []string, bytes int64, read, write []*os.File) (*sandbox.Cmd, error) {
+func (r Runner) command(ctx context.Context, args []string, bytes, most int64, read, write []*os.File) (*sandbox.Cmd, error) {
 	jail := sandbox.Jail{
 		Layers:    r.Sandbox,
 		Memory:    r.MaxMemory,
 		CPU:       r.allowed(bytes, r.MaxDuration),
-		FileSize:  r.MaxBytes + 1<<20, // beyond what -fs lets through
+		FileSize:  most,
 		Files:     maxFiles,
 		Processes: maxProcesses,
 	}
@@ -89,7 +113,7 @@ func (r Runner) command(ctx context.Context, args []string, bytes int64, read, w
 
 // allowed is how long a conversion of so many bytes may take to make so much sound.
 func (r Runner) allowed(bytes int64, sound time.Duration) time.Duration {
-	return r.Wall + time.Duration(bytes)*time.Second/readRate + sound/time.Duration(r.Pace)
+	return r.Wall + reading(bytes) + sound/time.Duration(r.Pace)
 }
 
 const (

@@ -39,6 +39,7 @@ type Runner struct {
 	MaxBytes    int64          // an MP3 must be smaller; default 4 GiB
 	Sandbox     sandbox.Layers // default what this kernel has
 	MaxMemory   int64          // of ffmpeg's address space in bytes; default 1 GiB. Debian's needs 250 MB to load
+	Cores       *Cores         // shared by all conversions of the machine; nil has each use one
 
 	// A conversion may run for Wall, plus a second for every Pace seconds of sound made so far and every 16 MiB of
 	// video. Default 30 s and 5: a tenth of what one core of 2020 does.
@@ -92,20 +93,65 @@ func (r Runner) Convert(ctx context.Context, in, out *os.File, o Options) (Resul
 	if err != nil {
 		return Result{}, err
 	}
+	o.Progress = growing(o.Progress)
+	c := conversion{r, in, out, video, o, r.Cores.enter()}
+	defer c.seat.leave()
+	if c.maySplit() {
+		result, err := c.split(ctx)
+		if !errors.Is(err, errSerial) {
+			return result, err
+		}
+		c.seat.alone()
+		c.seat.say("serial")
+	}
+	return c.serial(ctx)
+}
+
+// conversion is one call of Convert.
+type conversion struct {
+	Runner
+
+	in, out *os.File
+	video   video
+	options Options
+	seat    *seat
+}
+
+// serial has one process do it all.
+func (c conversion) serial(ctx context.Context) (Result, error) {
 	p := &process{
-		runner: r, in: in, out: out, video: video,
-		args:     r.args(video.Format, o),
-		progress: newProgress(video.Sound, o.Progress),
+		runner: c.Runner, args: c.args(c.video.Format, c.options),
+		read: c.in, write: c.out, video: c.video.bytes, most: c.MaxBytes + beyond,
+		progress: newProgress(c.video.Sound, c.options.Progress),
 		findings: newFindings(),
 	}
+	p.late = c.late(p)
 	if err := p.run(ctx); err != nil {
 		return Result{}, err
 	}
-	mp3, err := readMP3(out)
+	return c.result(p)
+}
+
+// late watches the process that does it all.
+func (c conversion) late(p *process) func(start, now time.Time) error {
+	return func(start, now time.Time) error {
+		if err := p.silent(start, now); err != nil {
+			return err
+		}
+		return c.slow(now.Sub(start), c.video.bytes, p.progress.reach())
+	}
+}
+
+// beyond is what a process may write more than -fs lets through.
+const beyond = 1 << 20
+
+// result judges the MP3 by what the process, which has read the video, has seen.
+func (c conversion) result(p *process) (Result, error) {
+	mp3, err := readMP3(c.out)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := r.judge(p.outcome(mp3)); err != nil {
+	if err := c.judge(p.outcome(c.video, mp3)); err != nil {
 		return Result{}, err
 	}
 	return Result{Duration: mp3.Sound, Bytes: mp3.bytes}, nil

@@ -106,7 +106,7 @@ func TestJudge(t *testing.T) {
 			t.Parallel()
 			r := Runner{MaxBytes: 1000, MaxDuration: time.Hour}.withDefaults()
 			err := r.judge(outcome{
-				video: video{Facts: tt.video}, mp3: mp3{tt.mp3, tt.bytes}, findings: logged(tt.log...), code: tt.code, signal: tt.signal,
+				video: video{Facts: tt.video}, mp3: mp3File{tt.mp3, tt.bytes}, findings: logged(tt.log...), code: tt.code, signal: tt.signal,
 				reach: max(seconds(tt.reach), tt.mp3.Sound), ended: !tt.silent, cpu: tt.cpu,
 			})
 			failure := (*job.Failure)(nil)
@@ -185,10 +185,11 @@ func TestLate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := process{runner: Runner{}.withDefaults(), video: video{bytes: tt.bytes}, progress: newProgress(0, nil)}
+			c := conversion{Runner: Runner{}.withDefaults(), video: video{bytes: tt.bytes}}
+			p := &process{runner: c.Runner, video: tt.bytes, progress: newProgress(0, nil)}
 			now := start.Add(seconds(tt.ran))
 			p.progress.made, p.progress.last = seconds(tt.made), now.Add(-seconds(tt.silent))
-			err := p.late(start, now)
+			err := c.late(p)(start, now)
 			switch failure := (*job.Failure)(nil); {
 			case tt.want == "" && err != nil, tt.want != "" && err == nil:
 				t.Errorf("late = %v, want %q", err, tt.want)

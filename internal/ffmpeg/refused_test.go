@@ -250,12 +250,12 @@ func TestFFmpegOpensNoOtherFile(t *testing.T) {
 			if i := slices.Index(args, "-format_whitelist"); !slices.Contains(supported, format) {
 				args[i+1] = string(supported[0]) // a demuxer that is not in the list
 			}
-			cmd, err := r.command(t.Context(), args, 0, []*os.File{in}, []*os.File{out})
+			cmd, err := r.command(t.Context(), args, 0, r.MaxBytes, []*os.File{in}, []*os.File{out})
 			if err != nil {
 				t.Fatal(err)
 			}
 			cmd.Dir = dir // where a relative name would lead to something
-			if err := <-start(cmd); err != nil {
+			if err := <-start(cmd, &group{}); err != nil {
 				t.Fatal(err)
 			}
 			info, err := out.Stat()
