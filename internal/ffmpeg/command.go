@@ -43,11 +43,7 @@ const overrun = time.Second
 
 // args are ffmpeg's arguments for a whole conversion.
 func (r Runner) args(format container.Format, o Options) []string {
-	return slices.Concat(
-		common, input(format), soundOnly, r.atMost(),
-		[]string{"-fs", strconv.FormatInt(r.MaxBytes, 10), "-filter_threads", "1", "-af", closeGap},
-		encode(o),
-	)
+	return slices.Concat(common, input(format), soundOnly, r.atMost(), r.encode(o, "-af", closeGap))
 }
 
 // common are for every run. A line of the log says how bad it is and is never folded into "repeated n times".
@@ -71,9 +67,14 @@ func (r Runner) atMost() []string {
 	return []string{"-t", strconv.FormatFloat((r.MaxDuration + overrun).Seconds(), 'f', 3, 64)}
 }
 
-// encode is the end of the arguments of whoever makes an MP3; flags go to LAME.
-func encode(o Options, flags ...string) []string {
-	args := slices.Concat([]string{"-threads", "1", "-c:a", "libmp3lame"}, flags, encoding(o.Profile))
+// encode is the end of the arguments of whoever makes an MP3.
+func (r Runner) encode(o Options, filters ...string) []string {
+	var reservoir []string
+	if packs(o.Profile) {
+		reservoir = []string{"-reservoir", "0"}
+	}
+	args := slices.Concat([]string{"-fs", strconv.FormatInt(r.limit(o.Profile), 10), "-filter_threads", "1"}, filters,
+		[]string{"-threads", "1", "-c:a", "libmp3lame"}, reservoir, encoding(o.Profile))
 	if title := cleanTitle(o.Title); title != "" {
 		args = append(args, "-metadata", "title="+title)
 	}

@@ -119,17 +119,27 @@ type conversion struct {
 
 // serial has one process do it all.
 func (c conversion) serial(ctx context.Context) (Result, error) {
+	p := c.encoder()
+	if err := p.run(ctx); err != nil {
+		return Result{}, err
+	}
+	result, err := c.result(p, c.limit(c.options.Profile))
+	if err != nil || !packs(c.options.Profile) {
+		return result, err
+	}
+	return c.repack(result)
+}
+
+// encoder is the process that does it all.
+func (c conversion) encoder() *process {
 	p := &process{
 		runner: c.Runner, args: c.args(c.video.Format, c.options),
-		read: c.in, write: c.out, video: c.video.bytes, most: c.MaxBytes + beyond,
+		read: c.in, write: c.out, video: c.video.bytes, most: c.limit(c.options.Profile) + beyond,
 		progress: newProgress(c.video.Sound, c.options.Progress),
 		findings: newFindings(),
 	}
 	p.late = c.late(p)
-	if err := p.run(ctx); err != nil {
-		return Result{}, err
-	}
-	return c.result(p)
+	return p
 }
 
 // late watches the process that does it all.
@@ -146,12 +156,14 @@ func (c conversion) late(p *process) func(start, now time.Time) error {
 const beyond = 1 << 20
 
 // result judges the MP3 by what the process, which has read the video, has seen.
-func (c conversion) result(p *process) (Result, error) {
+func (c conversion) result(p *process, limit int64) (Result, error) {
 	mp3, err := readMP3(c.out)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := c.judge(p.outcome(c.video, mp3)); err != nil {
+	o := p.outcome(c.video, mp3)
+	o.limit = limit
+	if err := c.judge(o); err != nil {
 		return Result{}, err
 	}
 	return Result{Duration: mp3.Sound, Bytes: mp3.bytes}, nil

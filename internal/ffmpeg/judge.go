@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -35,6 +36,7 @@ type outcome struct {
 	signal   syscall.Signal // that ended ffmpeg; 0 is none
 	code     int            // exit status
 	cpu      time.Duration  // that ffmpeg has used
+	limit    int64          // the MP3 must be smaller; 0 is MaxBytes
 	ours     bool           // what it read was of our making, and nothing is the video's fault
 }
 
@@ -119,7 +121,7 @@ func (r Runner) finished(o outcome) error {
 		return fmt.Errorf("ffmpeg: %w: %s", job.ErrTransient, o.findings.complaint)
 	case o.findings.has(noMemory): // the same: what it could not decode it leaves out
 		return fmt.Errorf("ffmpeg: out of memory: %s", o.findings.complaint)
-	case o.mp3.bytes >= r.MaxBytes, o.signal == syscall.SIGXFSZ:
+	case o.mp3.bytes >= cmp.Or(o.limit, r.MaxBytes), o.signal == syscall.SIGXFSZ:
 		return r.tooLarge()
 	case o.signal == syscall.SIGKILL && o.cpu > r.allowed(o.video.bytes, r.MaxDuration)-time.Second: // the kernel counts more finely
 		return job.Failing(job.ReasonTooSlow, "%s of sound in %s of a processor's time", clock(o.reach), clock(o.cpu))

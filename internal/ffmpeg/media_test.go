@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -19,8 +20,25 @@ import (
 // near is how far an MP3's length may be from the sound that the clip was made with: codecs work in frames.
 const near = 80 * time.Millisecond
 
-// convert runs the real ffmpeg on a file and returns the MP3's path.
+// convert runs the real ffmpeg on a file, once in one process and once, where that is done, in several, and returns what
+// comes of the latter: the MP3's path. Both must agree.
 func convert(tb testing.TB, r Runner, path string, o Options) (string, Result, error) {
+	tb.Helper()
+	alone := o
+	alone.Progress = nil
+	serial, _, serialErr := convertOnce(tb, r, path, alone)
+	r.Cores = forced()
+	mp3, result, err := convertOnce(tb, r, path, o)
+	switch {
+	case fmt.Sprint(err) != fmt.Sprint(serialErr):
+		tb.Errorf("in several processes: %v; in one: %v", err, serialErr)
+	case err == nil && !bytes.Equal(read(tb, mp3), read(tb, serial)):
+		tb.Error("what several processes make differs from what one makes")
+	}
+	return mp3, result, err
+}
+
+func convertOnce(tb testing.TB, r Runner, path string, o Options) (string, Result, error) {
 	tb.Helper()
 	in, err := os.Open(path)
 	if err != nil {

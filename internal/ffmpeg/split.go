@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"mp3converter/internal/ffmpeg/container"
@@ -22,7 +21,7 @@ var errSerial = errors.New("ffmpeg: no place to cut")
 
 // maySplit says whether several processes are faster and give the same.
 func (c conversion) maySplit() bool {
-	if c.seat == nil || slices.Contains(encoding(c.options.Profile), "44100") { // cbr128 is one stream of bits
+	if c.seat == nil || !packs(c.options.Profile) {
 		return false
 	}
 	const fat = 32 << 10 // bytes of video, for a second of sound of an unknown length
@@ -77,12 +76,10 @@ func (c conversion) split(ctx context.Context) (Result, error) {
 	switch {
 	case ctx.Err() != nil:
 		return Result{}, fmt.Errorf("ffmpeg: stopped: %w: %w", ctx.Err(), context.Cause(ctx))
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return Result{}, fmt.Errorf("%w: %w", job.ErrTransient, err)
 	case err != nil:
-		return Result{}, err
+		return Result{}, disk(err)
 	}
-	return c.result(s.decoder)
+	return c.result(s.decoder, c.MaxBytes)
 }
 
 // run returns when the MP3 is there. Processes may still run, if there was an error.
@@ -91,7 +88,7 @@ func (s *split) run() error {
 	if s.pcm.file, err = s.Temp(); err != nil {
 		return err
 	}
-	s.decode()
+	s.decode("")
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for !s.complete {
@@ -153,16 +150,19 @@ func (s *split) tell() {
 	}
 }
 
-// decode starts the decoder.
-func (s *split) decode() {
+// decode starts the decoder. It makes the sound of that shape; "" leaves the choice to ffmpeg.
+func (s *split) decode(shape string) {
 	const loudest = 2 * 48000 * floatSize // bytes a second
 	s.decoder = &process{
-		runner: s.Runner, args: s.decodeArgs(s.video.Format, s.options),
+		runner: s.Runner, args: s.decodeArgs(s.video.Format, s.options, shape),
 		read: s.in, write: s.pcm.file, video: s.video.bytes, most: int64((s.MaxDuration+2*overrun).Seconds())*loudest + beyond,
 		progress: newProgress(0, nil), findings: newFindings(),
 	}
 	s.start(s.decoder, func() error {
 		o := s.decoder.outcome(s.video, mp3File{})
+		if o.findings.has(noMixing) && shape == "" {
+			return s.probe()
+		}
 		if err := s.finished(o); err != nil {
 			return err
 		}
@@ -173,6 +173,38 @@ func (s *split) decode() {
 		return nil
 	})
 }
+
+// probe makes the beginning of an MP3, to find out what ffmpeg makes of sound that no MP3 can hold, as of six channels, and has
+// the video decoded to that. To ffmpeg's filters the choice is clear only at their very end.
+func (s *split) probe() error {
+	file, err := s.Temp()
+	if err != nil {
+		return err
+	}
+	p := s.encoder()
+	p.args = slices.Insert(p.args, len(p.args)-1, "-frames:a", "2")
+	p.write, p.progress = file, newProgress(0, nil)
+	s.start(p, func() error {
+		defer file.Close()
+		facts, err := mp3.Check(io.NewSectionReader(file, 0, probed))
+		if err != nil {
+			return fmt.Errorf("ffmpeg: probe: %w", err)
+		}
+		if facts.Frames == 0 {
+			return errSerial // it knows the words for what is wrong
+		}
+		layout := "mono"
+		if facts.Channels > 1 {
+			layout = "stereo"
+		}
+		s.decode(fmt.Sprintf("sample_rates=%d:channel_layouts=%s", facts.Rate, layout))
+		return nil
+	})
+	return nil
+}
+
+// probed is how much of a probe is looked at: title, header and two frames.
+const probed = 1 << 20
 
 // reach is where in the video the sound stands that has been encoded: gaps count as done.
 func (s *split) reach() time.Duration {
@@ -208,7 +240,7 @@ func (s *split) advance() error {
 		if next == nil || s.encoders > 0 && !s.seat.borrow() {
 			break
 		}
-		if err := s.encode(next); err != nil {
+		if err := s.launch(next); err != nil {
 			return err
 		}
 	}
@@ -219,7 +251,7 @@ func (s *split) advance() error {
 
 // silence is the end of a video without a sample.
 func (s *split) silence() error {
-	_, err := s.result(s.decoder)
+	_, err := s.result(s.decoder, s.MaxBytes)
 	return err
 }
 
@@ -358,8 +390,8 @@ func (s *segment) close() {
 	}
 }
 
-// encode starts the encoder of a segment that waits.
-func (s *split) encode(next *segment) error {
+// launch starts the encoder of a segment that waits.
+func (s *split) launch(next *segment) error {
 	file, err := s.Temp()
 	if err != nil {
 		return err
@@ -367,7 +399,7 @@ func (s *split) encode(next *segment) error {
 	s.waiting = s.waiting[1:]
 	next.mp3 = file
 	next.process = &process{
-		runner: s.Runner, args: s.encodeArgs(next), read: s.pcm.file, write: file, most: s.unpacked() + beyond,
+		runner: s.Runner, args: s.encodeArgs(next), read: s.pcm.file, write: file, most: s.limit(s.options.Profile) + beyond,
 		progress: newProgress(0, nil), findings: newFindings(),
 	}
 	s.encoders++
@@ -381,17 +413,14 @@ func (s *split) encode(next *segment) error {
 	return nil
 }
 
-// unpacked is how large an MP3 without the bit reservoir can be that fits the limit with it.
-func (c conversion) unpacked() int64 { return c.MaxBytes + c.MaxBytes/3 }
-
 // check returns an error unless the segment's encoder has done what it should. The video is not to blame for any.
 func (s *split) check(done *segment) error {
 	m, err := readMP3(done.mp3)
 	if err != nil {
 		return err
 	}
-	o := done.process.outcome(video{}, mp3File{Facts: m.Facts})
-	o.ours = true
+	o := done.process.outcome(video{}, m)
+	o.ours, o.limit = true, s.limit(s.options.Profile)
 	if err := s.finished(o); err != nil {
 		return err
 	}
@@ -476,17 +505,17 @@ func (s *split) finish() error {
 	return nil
 }
 
-// rates and forms are what libmp3lame takes: ffmpeg appends this filter before it, and chooses by it.
-const forms = "aformat=sample_fmts=s32p|fltp|s16p:"
-
-// decodeArgs are ffmpeg's arguments for the sound as libmp3lame would get it, as floats.
-func (r Runner) decodeArgs(format container.Format, o Options) []string {
-	shape := "sample_rates=44100|48000|32000|22050|24000|16000|11025|12000|8000:channel_layouts=mono|stereo"
-	if o.Profile == job.Voice {
+// decodeArgs are ffmpeg's arguments for the sound as libmp3lame would get it, but as floats, which hold all that it takes. The
+// filter is the one that ffmpeg itself puts before libmp3lame.
+func (r Runner) decodeArgs(format container.Format, o Options, shape string) []string {
+	switch {
+	case o.Profile == job.Voice:
 		shape = "sample_rates=24000:channel_layouts=mono"
+	case shape == "":
+		shape = "sample_rates=44100|48000|32000|22050|24000|16000|11025|12000|8000:channel_layouts=mono|stereo"
 	}
 	return slices.Concat(common, []string{"-stats_period", "0.05"}, input(format), soundOnly, r.atMost(),
-		[]string{"-filter_threads", "1", "-af", closeGap + "," + forms + shape},
+		[]string{"-filter_threads", "1", "-af", closeGap + ",aformat=sample_fmts=s32p|fltp|s16p:" + shape},
 		[]string{"-threads", "1", "-c:a", "pcm_f32le", "-f", "wav", "-rf64", "auto", "-y", outPath},
 	)
 }
@@ -506,9 +535,7 @@ func (s *split) encodeArgs(next *segment) []string {
 	if !next.last {
 		args = append(args, "-t", microseconds((next.end-next.first)*s.pcm.frame(), s.pcm.rate))
 	}
-	return slices.Concat(args, []string{"-i", inPath}, soundOnly,
-		[]string{"-fs", strconv.FormatInt(s.unpacked(), 10), "-filter_threads", "1"},
-		encode(o, "-reservoir", "0"))
+	return slices.Concat(args, []string{"-i", inPath}, soundOnly, s.encode(o))
 }
 
 // microseconds writes the time of so many samples, in seconds, so that ffmpeg reads the same number of samples.

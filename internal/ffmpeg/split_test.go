@@ -30,11 +30,11 @@ func TestASplitSoundsAsASerialOne(t *testing.T) {
 				o := Options{Title: "a title", Profile: profile}
 				c := forced()
 				c.trace = func(what string) { t.Log(what) }
-				got, _, err := convert(t, Runner{Cores: c}, clip, o)
+				got, _, err := convertOnce(t, Runner{Cores: c}, clip, o)
 				if err != nil {
 					t.Fatal(err)
 				}
-				want, _, err := convert(t, Runner{}, clip, o)
+				want, _, err := convertOnce(t, Runner{}, clip, o)
 				if err != nil {
 					t.Fatal(err)
 				}
