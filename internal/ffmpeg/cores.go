@@ -9,27 +9,40 @@ import (
 // do. Those that no conversion has are lent for a segment each, in fair parts, and so are back soon when another comes.
 type Cores struct {
 	total int
-	start time.Duration // that it takes to start ffmpeg; 0 is not measured
-	plan  plan          // the zero value is what start makes of it
-
 	trace func(what string) // nil, or told of each encoder, and when one process must do it all
 
 	mu      sync.Mutex
+	plan    plan
 	seats   int // conversions
 	sharing int // of these, the ones that borrow
 	lent    int
 	changed chan struct{} // closed when there may be more to borrow
 }
 
-// NewCores returns so many, none of them in use.
+// NewCores returns so many, none of them in use. They are lent once Check has seen that it pays.
 func NewCores(total int) *Cores {
 	return &Cores{total: total, changed: make(chan struct{})}
+}
+
+// learn takes note of how long ffmpeg takes to start, and whether parts of scratch files can be freed: else long sounds would
+// fill the folder.
+func (c *Cores) learn(start time.Duration, frees bool) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.plan = plan{}
+	if frees {
+		c.plan = newPlan(start)
+	}
 }
 
 // seat is what one conversion has of the cores. A nil one has one.
 type seat struct {
 	*Cores
 
+	plan   plan // as it was when the conversion began
 	shares bool
 	lent   int
 }
@@ -57,14 +70,16 @@ func (s *seat) leave() {
 	s.tell()
 }
 
-// share says whether there are cores to be borrowed, now or when others have done their segments.
-func (s *seat) share() bool {
+// share says whether so much sound is worth several cores, and there are some to be borrowed, now or when others have done
+// their segments.
+func (s *seat) share(sound time.Duration) bool {
 	if s == nil {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.seats >= s.total {
+	s.plan = s.Cores.plan
+	if s.seats >= s.total || !s.plan.pays(sound) {
 		return false
 	}
 	s.shares = true

@@ -1,8 +1,6 @@
 package ffmpeg
 
-import (
-	"time"
-)
+import "time"
 
 // A segment begins with leadIn frames for the encoder to find its ways, and goes on for overlap frames into the next: between
 // the two there must be a run of frames that are equal. An ordinary sound is there after two frames, and LAME looks ahead
@@ -17,30 +15,28 @@ const (
 // bridges are how many frames longer on both sides the encodes are that are made where two segments agree nowhere.
 var bridges = []int64{96, 480}
 
-// plan says how long segments are.
+// plan says how long segments are. The zero value has none.
 type plan struct {
 	least time.Duration // a shorter one costs more than it gains
 	most  time.Duration // a longer one fills the scratch folder, and others wait for its core
 }
 
 const (
-	// most of a stereo track is 60 MB of floats, and a second or two of encoding.
-	most = 150 * time.Second
+	// most of a stereo track is 38 MB of floats, and a second or two of encoding.
+	most = 100 * time.Second
 	// least is for an ffmpeg that starts in no time; a second of sound takes ten milliseconds.
 	least = 4 * time.Second
 	// starts is how many times longer than ffmpeg's start the sound of a segment is at least: then that costs a tenth of it.
 	starts = 1000
 )
 
-func (c *Cores) plans() plan {
-	if c.plan != (plan{}) {
-		return c.plan
-	}
-	return plan{min(max(least, starts*c.start), most), most}
+// newPlan is for an ffmpeg that takes so long to start.
+func newPlan(start time.Duration) plan {
+	return plan{min(max(least, starts*start), most), most}
 }
 
 // pays says whether so much sound is enough for two segments.
-func (p plan) pays(sound time.Duration) bool { return sound >= 2*p.least }
+func (p plan) pays(sound time.Duration) bool { return p.least > 0 && sound >= 2*p.least }
 
 // length returns how long to make the segments of so much sound for so many cores: all the same, the same number for each
 // core. An unknown length is 0.

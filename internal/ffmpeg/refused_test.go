@@ -297,12 +297,14 @@ func TestUnlikelySound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, result, err := convert(t, Runner{}, testmedia.File(t, ".bin", tt.data), Options{})
-			switch {
-			case tt.want != "":
-				reason(t, err, tt.want)
-			case err != nil || result.Duration == 0:
-				t.Errorf("%v of sound, %v", result.Duration, err)
+			for _, r := range []Runner{{}, {Cores: forced()}} { // which may differ at a change: ffmpeg's encoder gets half a frame there
+				_, result, err := convertOnce(t, r, testmedia.File(t, ".bin", tt.data), Options{})
+				switch {
+				case tt.want != "":
+					reason(t, err, tt.want)
+				case err != nil || result.Duration == 0:
+					t.Errorf("%v of sound, %v", result.Duration, err)
+				}
 			}
 		})
 	}

@@ -21,7 +21,7 @@ var errSerial = errors.New("ffmpeg: no place to cut")
 
 // maySplit says whether several processes are faster and give the same.
 func (c conversion) maySplit() bool {
-	if c.seat == nil || !packs(c.options.Profile) {
+	if !packs(c.options.Profile) {
 		return false
 	}
 	const fat = 32 << 10 // bytes of video, for a second of sound of an unknown length
@@ -29,7 +29,7 @@ func (c conversion) maySplit() bool {
 	if sound == 0 {
 		sound = time.Duration(c.video.bytes) * time.Second / fat
 	}
-	return c.seat.plans().pays(sound) && c.seat.share()
+	return c.seat.share(sound)
 }
 
 // split is a conversion by several processes: one decodes the video to a scratch file, others encode a segment of that each,
@@ -331,7 +331,7 @@ func (s *split) decide() {
 	if s.decoded {
 		sound = s.time(s.pcm.samples)
 	}
-	length := s.seat.plans().length(sound, s.seat.most())
+	length := s.seat.plan.length(sound, s.seat.most())
 	s.length = max(overlap+step, int64(length.Seconds()*float64(s.pcm.rate))/s.pcm.frame())
 }
 
