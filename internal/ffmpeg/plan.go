@@ -8,8 +8,7 @@ import "time"
 const (
 	leadIn  = 8
 	overlap = 24
-	heard   = 16 // of these frames must not be silent
-	step    = 16 // frames to look on for such a place
+	step    = 16 // frames to look on for a place that is not silent
 )
 
 // bridges are how many frames longer on both sides the encodes are that are made where two segments agree nowhere.
@@ -17,8 +16,9 @@ var bridges = []int64{96, 480}
 
 // plan says how long segments are. The zero value has none.
 type plan struct {
-	least time.Duration // a shorter one costs more than it gains
-	most  time.Duration // a longer one fills the scratch folder, and others wait for its core
+	least   time.Duration // a shorter one costs more than it gains
+	most    time.Duration // a longer one fills the scratch folder, and others wait for its core
+	overlap int64         // frames
 }
 
 const (
@@ -32,7 +32,7 @@ const (
 
 // newPlan is for an ffmpeg that takes so long to start.
 func newPlan(start time.Duration) plan {
-	return plan{min(max(least, starts*start), most), most}
+	return plan{min(max(least, starts*start), most), most, overlap}
 }
 
 // pays says whether so much sound is enough for two segments.

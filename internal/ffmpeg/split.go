@@ -298,13 +298,13 @@ func (s *split) slice() error {
 	if s.decoded && have-s.cut < s.length*3/2 {
 		return s.add(&segment{first: s.cut, end: have + 1, last: true})
 	}
-	for ; end+overlap <= have; end += step {
+	for ; end+s.seat.plan.overlap <= have; end += step {
 		good, err := s.mayCut(end)
 		if err != nil {
 			return err
 		}
 		if good {
-			err := s.add(&segment{first: s.cut, end: end + overlap})
+			err := s.add(&segment{first: s.cut, end: end + s.seat.plan.overlap})
 			s.cut = end
 			return err
 		}
@@ -315,7 +315,7 @@ func (s *split) slice() error {
 	if s.decoded {
 		return s.add(&segment{first: s.cut, end: have + 1, last: true})
 	}
-	s.need = end + overlap
+	s.need = end + s.seat.plan.overlap
 	return nil
 }
 
@@ -332,13 +332,13 @@ func (s *split) decide() {
 		sound = s.time(s.pcm.samples)
 	}
 	length := s.seat.plan.length(sound, s.seat.most())
-	s.length = max(overlap+step, int64(length.Seconds()*float64(s.pcm.rate))/s.pcm.frame())
+	s.length = max(s.seat.plan.overlap+step, int64(length.Seconds()*float64(s.pcm.rate))/s.pcm.frame())
 }
 
 // mayCut says whether two encodes can be compared around the frame.
 func (s *split) mayCut(frame int64) (bool, error) {
-	n, err := s.pcm.sounding(frame-leadIn, frame+overlap)
-	return n >= heard, err
+	n, err := s.pcm.sounding(frame-leadIn, frame+s.seat.plan.overlap)
+	return n >= int(leadIn+s.seat.plan.overlap)/2, err
 }
 
 // add appends a segment, which gets its lead-in here.
