@@ -3,12 +3,14 @@ package ffmpeg
 import (
 	"testing"
 	"time"
+
+	"mp3converter/internal/mp3"
 )
 
 // lendable are cores that are lent whatever the sound.
 func lendable(total int) *Cores {
 	c := NewCores(total)
-	c.plan = plan{least: time.Nanosecond, most: time.Minute, overlap: overlap}
+	c.plan = plan{least: time.Nanosecond, most: time.Minute, overlap: mp3.Overlap}
 	return c
 }
 
@@ -158,10 +160,10 @@ func TestSegmentsFillTheCoresEvenly(t *testing.T) {
 		cores int
 		want  int // segments
 	}{
-		{10 * time.Second, 2, 2}, {10 * time.Second, 16, 2}, {100 * time.Second, 2, 2}, {10 * time.Minute, 2, 6}, {time.Hour, 2, 36},
-		{time.Hour, 16, 48}, {time.Hour, 1, 36},
+		{10 * time.Second, 2, 2}, {10 * time.Second, 16, 2}, {100 * time.Second, 2, 2}, {10 * time.Minute, 2, 4}, {time.Hour, 2, 24},
+		{time.Hour, 16, 32}, {time.Hour, 1, 24},
 	} {
-		length := p.length(tt.sound, tt.cores)
+		length := p.length(tt.sound, 0, tt.cores)
 		if got := int((tt.sound + length/2) / length); got != tt.want {
 			t.Errorf("%v on %d cores is cut into %d segments of %v, want %d", tt.sound, tt.cores, got, length, tt.want)
 		}

@@ -26,8 +26,10 @@ func convert(tb testing.TB, r Runner, path string, o Options) (string, Result, e
 	tb.Helper()
 	alone := o
 	alone.Progress = nil
+	cores := cmp.Or(r.Cores, forced())
+	r.Cores = nil
 	serial, _, serialErr := convertOnce(tb, r, path, alone)
-	r.Cores = forced()
+	r.Cores = cores
 	mp3, result, err := convertOnce(tb, r, path, o)
 	switch {
 	case fmt.Sprint(err) != fmt.Sprint(serialErr):
@@ -103,8 +105,8 @@ func TestEveryContainerGivesItsSound(t *testing.T) {
 			Seconds: 6, Sound: 2, Flags: []string{"-movflags", "+frag_keyframe"},
 		},
 		"sound only, in MKV":           {Ext: "mkv", Video: testmedia.None},
-		"8 kHz mono":                   {Rate: 8000},
-		"11.025 kHz":                   {Ext: "wav", Rate: 11025},
+		"8 kHz mono":                   {Rate: 8000, Seconds: 14},
+		"11.025 kHz":                   {Ext: "wav", Rate: 11025, Seconds: 12},
 		"96 kHz":                       {Ext: "flac", Rate: 96000},
 		"5.1":                          {Ext: "mkv", Audio: "ac3", Layout: "5.1"},
 		"5.1 in AAC":                   {Layout: "5.1"},
@@ -115,9 +117,11 @@ func TestEveryContainerGivesItsSound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sound := cmp.Or(spec.Sound, spec.Seconds, 2)
+			spec.Seconds = cmp.Or(spec.Seconds, 6)
+			sound := cmp.Or(spec.Sound, spec.Seconds)
 			percent := -1
-			mp3, result, err := convert(t, Runner{}, testmedia.Clip(t, spec), Options{Progress: func(p int) {
+			cores, said := traced()
+			mp3, result, err := convert(t, Runner{Cores: cores}, testmedia.Clip(t, spec), Options{Progress: func(p int) {
 				if p <= percent || p > 99 {
 					t.Errorf("progress went from %d to %d", percent, p)
 				}
@@ -129,6 +133,9 @@ func TestEveryContainerGivesItsSound(t *testing.T) {
 			heard := checkMP3(t, mp3, result, seconds(sound))
 			if math.Abs(heard.Pitch-440) > 25 {
 				t.Errorf("the tone has %.0f Hz, want the first track's 440", heard.Pitch)
+			}
+			if sound > 5 && (strings.Count(said(), "segment") < 2 || strings.Contains(said(), "serial")) {
+				t.Errorf("it was made of %s, want two segments or more", said())
 			}
 		})
 	}
@@ -205,7 +212,14 @@ func TestTwoHours(t *testing.T) {
 		"-f", "lavfi", "-i", "testsrc=s=32x32:r=1:d=7200", "-f", "lavfi", "-i", "sine=f=440:r=8000:d=7200",
 		"-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-b:a", "16k")
 	var percents []int
-	mp3, result, err := convert(t, Runner{}, clip, Options{Progress: func(p int) { percents = append(percents, p) }})
+	c := NewCores(2)
+	c.learn(0, true)
+	scratch, full := t.TempDir(), int64(0)
+	mp3, result, err := convertOnce(t, Runner{Cores: c, Scratch: scratch}, clip, Options{Progress: func(p int) {
+		percents = append(percents, p)
+		_, bytes := descriptorsOf(t, scratch)
+		full = max(full, bytes)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,6 +228,9 @@ func TestTwoHours(t *testing.T) {
 		if diff := got - 2*time.Hour; diff < -near || diff > 4*near {
 			t.Errorf("%s is %v, want 2 h", what, got)
 		}
+	}
+	if full == 0 || full > 80<<20 {
+		t.Errorf("there are %d bytes in the scratch folder, of the 230 MB of sound", full)
 	}
 	if len(percents) < 2 {
 		t.Errorf("progress was told at %v only", percents)

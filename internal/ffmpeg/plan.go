@@ -1,17 +1,12 @@
 package ffmpeg
 
-import "time"
+import (
+	"time"
 
-// A segment begins with leadIn frames for the encoder to find its ways, and goes on for overlap frames into the next: between
-// the two there must be a run of frames that are equal. An ordinary sound is there after two frames, and LAME looks ahead
-// for another two.
-const (
-	leadIn  = 8
-	overlap = 24
-	step    = 16 // frames to look on for a place that is not silent
+	"mp3converter/internal/mp3"
 )
 
-// bridges are how many frames longer on both sides the encodes are that are made where two segments agree nowhere.
+// bridges are how many frames more the encodes have at either end that are made where two segments do not agree.
 var bridges = []int64{96, 480}
 
 // plan says how long segments are. The zero value has none.
@@ -22,8 +17,8 @@ type plan struct {
 }
 
 const (
-	// most of a stereo track is 38 MB of floats, and a second or two of encoding.
-	most = 100 * time.Second
+	// most of a stereo track is 58 MB of floats, and two seconds of encoding. Each seam costs three seconds of sound, see mp3.LeadIn.
+	most = 150 * time.Second
 	// least is for an ffmpeg that starts in no time; a second of sound takes ten milliseconds.
 	least = 4 * time.Second
 	// starts is how many times longer than ffmpeg's start the sound of a segment is at least: then that costs a tenth of it.
@@ -32,19 +27,20 @@ const (
 
 // newPlan is for an ffmpeg that takes so long to start.
 func newPlan(start time.Duration) plan {
-	return plan{min(max(least, starts*start), most), most, overlap}
+	return plan{min(max(least, starts*start), most), most, mp3.Overlap}
 }
 
 // pays says whether so much sound is enough for two segments.
 func (p plan) pays(sound time.Duration) bool { return p.least > 0 && sound >= 2*p.least }
 
-// length returns how long to make the segments of so much sound for so many cores: all the same, the same number for each
-// core. An unknown length is 0.
-func (p plan) length(sound time.Duration, cores int) time.Duration {
+// length returns how much sound each encoder gets, of so much for so many cores: all the same, and the same number of segments for
+// each core. What two of them share, a seam, is counted twice. An unknown length is 0.
+func (p plan) length(sound, seam time.Duration, cores int) time.Duration {
 	if sound == 0 {
 		return min(p.most, max(p.least, time.Minute))
 	}
 	n := time.Duration(cores)
 	rounds := (sound + n*p.most - 1) / (n * p.most)
-	return max(p.least, sound/(n*rounds))
+	segments := min(n*rounds, max(1, sound/p.least))
+	return (sound + (segments-1)*seam) / segments
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/mp3"
 	"mp3converter/internal/sandbox"
 	"mp3converter/internal/testmedia"
 )
@@ -22,7 +23,7 @@ import (
 // forced has every conversion that may be split be split, whatever it costs.
 func forced() *Cores {
 	c := NewCores(3)
-	c.plan = plan{least: 700 * time.Millisecond, most: time.Minute, overlap: overlap}
+	c.plan = plan{least: 700 * time.Millisecond, most: time.Minute, overlap: mp3.Overlap}
 	return c
 }
 
@@ -56,9 +57,9 @@ func music(t *testing.T, seconds float64, ext string, args ...string) string {
 func TestASplitSoundsAsThePlainCommand(t *testing.T) {
 	t.Parallel()
 	for name, clip := range map[string]string{
-		"a tone": testmedia.Clip(t, testmedia.Spec{Seconds: 4}), "noise": music(t, 4, "m4a"), "5.1": testmedia.Clip(t, testmedia.Spec{Ext: "mkv", Audio: "ac3", Layout: "5.1", Seconds: 4}),
-		"96 kHz": testmedia.Clip(t, testmedia.Spec{Ext: "flac", Rate: 96000, Seconds: 4}), "24 bits": testmedia.Clip(t, testmedia.Spec{Ext: "mov", Audio: "pcm_s24le", Seconds: 4}),
-		"8 kHz": testmedia.Clip(t, testmedia.Spec{Ext: "wav", Rate: 8000, Seconds: 8}), "no length": testmedia.Clip(t, testmedia.Spec{Ext: "aac", Seconds: 4}),
+		"a tone": testmedia.Clip(t, testmedia.Spec{Seconds: 6}), "noise": music(t, 6, "m4a"), "5.1": testmedia.Clip(t, testmedia.Spec{Ext: "mkv", Audio: "ac3", Layout: "5.1", Seconds: 6}),
+		"96 kHz": testmedia.Clip(t, testmedia.Spec{Ext: "flac", Rate: 96000, Seconds: 6}), "24 bits": testmedia.Clip(t, testmedia.Spec{Ext: "mov", Audio: "pcm_s24le", Seconds: 6}),
+		"8 kHz": testmedia.Clip(t, testmedia.Spec{Ext: "wav", Rate: 8000, Seconds: 16}), "no length": testmedia.Clip(t, testmedia.Spec{Ext: "aac", Seconds: 6}),
 	} {
 		for _, profile := range []job.Profile{job.Standard, job.Voice, job.High} {
 			t.Run(name+" "+string(profile), func(t *testing.T) {
@@ -99,7 +100,7 @@ func floats(tb testing.TB, path string) []byte {
 func TestCBRIsNotSplit(t *testing.T) {
 	t.Parallel()
 	c, said := traced()
-	if _, _, err := convertOnce(t, Runner{Cores: c}, music(t, 4, "m4a"), Options{Profile: job.CBR128}); err != nil || said() != "" {
+	if _, _, err := convertOnce(t, Runner{Cores: c}, music(t, 6, "m4a"), Options{Profile: job.CBR128}); err != nil || said() != "" {
 		t.Errorf("%v; it was made of %s", err, said())
 	}
 }
@@ -128,11 +129,12 @@ func TestSegmentsThatDoNotAgreeAreBridged(t *testing.T) {
 // Silence agrees with silence, so nothing can be proven there. The decoder is slow, so that the end is not in sight.
 func TestSilenceIsNotCut(t *testing.T) {
 	t.Parallel()
-	const quiet = "aevalsrc=0:d=5:s=48000"
+	const quiet = "aevalsrc=0:d=9:s=48000"
 	clip := testmedia.Make(t, "mkv", "-f", "lavfi", "-i", quiet, "-c:a", "pcm_s16le")
 	c, said := traced()
+	c.total = 8 // so that segments are short
 	_, result, err := convertOnce(t, splitFake(t, "slow", c), clip, Options{})
-	if err != nil || result.Duration != 5*time.Second {
+	if err != nil || result.Duration != 9*time.Second {
 		t.Errorf("%v, %v", result, err)
 	}
 	if said() != "serial" {
@@ -143,7 +145,7 @@ func TestSilenceIsNotCut(t *testing.T) {
 // Segments are encoded while the decoder is at work.
 func TestSegmentsDoNotWaitForTheEnd(t *testing.T) {
 	t.Parallel()
-	clip := music(t, 4, "m4a")
+	clip := music(t, 6, "m4a")
 	want, _, err := convertOnce(t, Runner{}, clip, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +173,7 @@ func splitFake(tb testing.TB, name string, c *Cores) Runner {
 
 func TestASegmentsMisbehaviourEndsAll(t *testing.T) {
 	t.Parallel()
-	clip := music(t, 4, "m4a")
+	clip := music(t, 6, "m4a")
 	for name, tt := range map[string]struct {
 		says string
 		set  func(*Runner)
@@ -231,7 +233,7 @@ func TestStoppingASplit(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	c, _ := traced()
 	r := splitFake(t, "hangs", c)
-	in, err := os.Open(music(t, 4, "m4a"))
+	in, err := os.Open(music(t, 6, "m4a"))
 	if err != nil {
 		t.Fatal(err)
 	}
