@@ -92,7 +92,7 @@ func TestEveryContainerGivesItsSound(t *testing.T) {
 		"MP3 without a header":              {Ext: "mp3", Flags: []string{"-write_xing", "0"}},
 		"WAV":                               {Ext: "wav"},
 		"FLAC":                              {Ext: "flac"},
-		"Ogg of Vorbis":                     {Ext: "ogg"},
+		"Ogg of Vorbis":                     {Ext: "ogg", Flags: []string{"-q:a", "9"}},
 		"Ogg of Opus":                       {Ext: "ogg", Audio: "libopus"},
 		"AAC without a container":           {Ext: "aac"},
 		"one second":                        {Seconds: 1},
