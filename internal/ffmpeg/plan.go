@@ -39,8 +39,8 @@ func (p plan) length(sound, seam time.Duration, cores int) time.Duration {
 	if sound == 0 {
 		return min(p.most, max(p.least, time.Minute))
 	}
-	n := time.Duration(cores)
-	rounds := (sound + n*p.most - 1) / (n * p.most)
-	segments := min(n*rounds, max(1, sound/p.least))
-	return (sound + (segments-1)*seam) / segments
+	n := int64(cores)
+	rounds := (int64(sound) + n*int64(p.most) - 1) / (n * int64(p.most))
+	segments := min(n*rounds, max(1, int64(sound/p.least)))
+	return time.Duration((int64(sound) + (segments-1)*int64(seam)) / segments)
 }

@@ -51,6 +51,7 @@ type split struct {
 	cut     int64 // frame up to which it has been cut into segments
 	length  int64 // frames of a segment
 	planned bool  // length stays as it is
+	whole   int64 // frames of the whole sound, as far as is known
 	need    int64 // frame up to which sound must be there for the next step
 
 	waiting  []*segment // to be encoded
@@ -300,6 +301,10 @@ func (s *split) slice() error {
 	if s.decoded && have < end+s.length/2 {
 		return s.add(&segment{first: begin, end: have + 1, last: true})
 	}
+	if least := end + s.length/2; s.planned && !s.decoded && least > s.whole && have < least {
+		s.need = least // or the end, which is near: so little is no segment of its own
+		return nil
+	}
 	for ; end+s.overlap() <= have; end += step {
 		good, err := s.mayCut(end)
 		if err != nil {
@@ -336,6 +341,7 @@ func (s *split) decide() {
 	}
 	s.planned = s.decoded || s.video.Exact
 	sound := s.video.Sound
+	s.whole = int64(sound.Seconds()*float64(s.pcm.rate)) / s.pcm.frame()
 	if s.decoded {
 		sound = s.time(s.pcm.samples - s.cut*s.pcm.frame())
 	}
