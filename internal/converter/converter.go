@@ -1,4 +1,4 @@
-// Package converter makes the MP3 of a job: it claims the job, copies the video to a scratch file, has it encoded, stores
+// Package converter makes the MP3 of a job: it claims the job, copies what it needs of the video to a scratch file, has it encoded, stores
 // the MP3, commits it to the job and rings for the mail. Of several workers on one job one commits; the others leave
 // nothing behind. What a queue does with a verdict, how a video is encoded and where files lie is left to others.
 package converter
@@ -42,14 +42,16 @@ type MP3s interface {
 // not the video's fault, and anything else, as a crash, which is tried again a few times.
 type Convert func(ctx context.Context, in, out *os.File, title string, p job.Profile, progress func(percent int)) (time.Duration, error)
 
-// Config is what a Service needs. All but Worker, Log and Metrics must be set.
+// Config is what a Service needs. All but Hire, Needed, Worker, Log and Metrics must be set.
 type Config struct {
 	Ledger  Ledger
 	Videos  Videos
 	MP3s    MP3s
 	Ring    func(ctx context.Context, j job.Job) error // see doorbell.Doorbell
 	Temp    func() (*os.File, error)                   // an empty scratch file that is gone once it is closed
+	Needed  func(r io.ReaderAt, size int64) []job.Span // what Convert reads of a video; nil is all of it
 	Convert Convert
+	Hire    func() (release func()) // has Convert be readier, from the message on until the job is done with; nil does nothing
 	Rules   job.Rules
 	Worker  string // our name in the ledger
 	Log     *slog.Logger
@@ -76,6 +78,9 @@ func New(cfg Config) *Service {
 func (s *Service) Handle(ctx context.Context, m job.Message) error {
 	if err := failpoint.At(failpoint.ConversionRung); err != nil {
 		return err
+	}
+	if s.cfg.Hire != nil {
+		defer s.cfg.Hire()()
 	}
 	a, err := s.claim(ctx, m)
 	last, cancel := persist.Outlive(ctx)

@@ -48,6 +48,30 @@ func TestAnUploadBecomesAnMP3(t *testing.T) {
 	})
 }
 
+// What is hired is there from the claim on until the job is done with, and never longer, whatever becomes of the job.
+func TestHiredIsReleased(t *testing.T) {
+	inTime(t, func(t *testing.T, w *world) {
+		hired, released := 0, 0
+		w.cfg.Hire = func() func() {
+			hired++
+			return func() { released++ }
+		}
+		w.Service = w.worker(w.ledger)
+		j := w.uploaded(t, "a.mp4")
+		w.encode = func(context.Context, *os.File, *os.File, string, job.Profile, func(int)) (time.Duration, error) {
+			if hired != 1 || released != 0 {
+				t.Errorf("at work: hired %d times, released %d", hired, released)
+			}
+			return 0, nil
+		}
+		w.handle(t, j)
+		w.handle(t, j) // rung once more
+		if hired != 2 || released != 2 {
+			t.Errorf("in the end: hired %d times, released %d", hired, released)
+		}
+	})
+}
+
 func TestTheMP3IsNamedAsTheVideo(t *testing.T) {
 	inTime(t, func(t *testing.T, w *world) {
 		for video, want := range map[string]string{

@@ -41,21 +41,18 @@ var decoders = strings.Join([]string{
 // overrun is how much more sound is made than allowed, so that too much can be told from just enough.
 const overrun = time.Second
 
-// args are ffmpeg's arguments for a whole conversion.
+// args are ffmpeg's arguments to encode.
 func (r Runner) args(format container.Format, o Options) []string {
-	return slices.Concat(common, input(format), soundOnly, r.atMost(), r.encode(o, "-af", closeGap))
+	return slices.Concat(r.input(format), r.mostBytes(o), []string{"-filter_threads", "1", "-af", closeGap}, o.encoder(), o.output())
+}
+
+// copyArgs are ffmpeg's arguments to copy.
+func (r Runner) copyArgs(format container.Format, o Options) []string {
+	return slices.Concat(r.input(format), []string{"-fs", strconv.FormatInt(r.MaxBytes, 10), "-c:a", "copy"}, o.output())
 }
 
 // common are for every run. A line of the log says how bad it is and is never folded into "repeated n times".
 var common = []string{"-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+level+warning", "-progress", "pipe:1"}
-
-// input reads the video, and nothing else.
-func input(format container.Format) []string {
-	return []string{
-		"-protocol_whitelist", "file", "-format_whitelist", string(format), "-codec_whitelist", decoders, "-max_streams", "64",
-		"-threads", "1", "-f", string(format), "-i", inPath,
-	}
-}
 
 // soundOnly takes the first audio track, and nothing of what is said about it.
 var soundOnly = []string{"-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"}
@@ -63,29 +60,34 @@ var soundOnly = []string{"-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", 
 // closeGap is so that a late beginning is no gap, see judge.
 const closeGap = "asetpts=PTS-STARTPTS"
 
-func (r Runner) atMost() []string {
-	return []string{"-t", strconv.FormatFloat((r.MaxDuration + overrun).Seconds(), 'f', 3, 64)}
+// input are the arguments up to what is to be made of a video.
+func (r Runner) input(format container.Format) []string {
+	return slices.Concat(common, []string{
+		"-protocol_whitelist", "file", "-format_whitelist", string(format), "-codec_whitelist", decoders, "-max_streams", "64",
+		"-threads", "1", "-f", string(format), "-i", inPath,
+	}, soundOnly, []string{"-t", strconv.FormatFloat((r.MaxDuration + overrun).Seconds(), 'f', 3, 64)})
 }
 
-// encode is the end of the arguments of whoever makes an MP3.
-func (r Runner) encode(o Options, filters ...string) []string {
-	var reservoir []string
-	if packs(o.Profile) {
-		reservoir = []string{"-reservoir", "0"}
+func (r Runner) mostBytes(o Options) []string {
+	return []string{"-fs", strconv.FormatInt(r.limit(o.profile()), 10)}
+}
+
+// encoder are the arguments for LAME.
+func (o Options) encoder() []string {
+	args := []string{"-threads", "1", "-c:a", "libmp3lame"}
+	if packs(o.profile()) {
+		args = append(args, "-reservoir", "0")
 	}
-	args := slices.Concat([]string{"-fs", strconv.FormatInt(r.limit(o.Profile), 10), "-filter_threads", "1"}, filters,
-		[]string{"-threads", "1", "-c:a", "libmp3lame"}, reservoir, encoding(o.Profile))
+	return append(args, encodings[o.profile()]...)
+}
+
+// output are the arguments behind how it is made.
+func (o Options) output() []string {
+	var args []string
 	if title := cleanTitle(o.Title); title != "" {
 		args = append(args, "-metadata", "title="+title)
 	}
 	return append(args, "-id3v2_version", "3", "-f", "mp3", "-y", outPath)
-}
-
-func encoding(p job.Profile) []string {
-	if e, ok := encodings[p]; ok {
-		return e
-	}
-	return encodings[job.Standard]
 }
 
 // cleanTitle drops what an argument or a tag cannot hold.
@@ -104,7 +106,7 @@ func (r Runner) command(ctx context.Context, args []string, bytes, most int64, r
 		Files:     maxFiles,
 		Processes: maxProcesses,
 	}
-	cmd, err := jail.Command(ctx, r.Path, args, read, write)
+	cmd, err := r.Spares.Command(ctx, jail, r.Path, args, read, write)
 	if err != nil {
 		return nil, fmt.Errorf("start: %w: %w", job.ErrTransient, err)
 	}
@@ -116,6 +118,9 @@ func (r Runner) command(ctx context.Context, args []string, bytes, most int64, r
 func (r Runner) allowed(bytes int64, sound time.Duration) time.Duration {
 	return r.Wall + reading(bytes) + sound/time.Duration(r.Pace)
 }
+
+// reading is the time that is granted to read so many bytes of a video.
+func reading(bytes int64) time.Duration { return time.Duration(bytes) * time.Second / readRate }
 
 const (
 	maxFiles = 64 // descriptors: libraries are opened one at a time

@@ -11,6 +11,9 @@
 // live Matroska between two elements, Ogg between two pages, MP3 without a Xing header and ADTS anywhere. Gaps in a track,
 // which recorders of calls leave for silence, are closed and are no damage as long as nothing else is wrong.
 //
+// Where the sound is an MP3 already its frames are copied, if the profile lets them be, and if nothing at all is odd about
+// them: otherwise they are encoded as any other, so that copying changes no verdict.
+//
 // Errors come in the three kinds of package job. Permanent, a *job.Failure, is what the video is to blame for. In a chain
 // with job.ErrTransient are a missing binary and a full scratch folder. Anything else is unknown: ffmpeg was killed,
 // crashed, hung or said something new; trying again may help.
@@ -33,13 +36,14 @@ import (
 
 // Runner runs ffmpeg. The zero value works, with the limits stated at each field.
 type Runner struct {
-	Path        string         // of the binary; default "ffmpeg", looked for in $PATH
-	Scratch     string         // folder for temporary files; default os.TempDir
-	MaxDuration time.Duration  // of sound; default 12 h
-	MaxBytes    int64          // an MP3 must be smaller; default 4 GiB
-	Sandbox     sandbox.Layers // default what this kernel has
-	MaxMemory   int64          // of ffmpeg's address space in bytes; default 1 GiB. Debian's needs 250 MB to load
-	Cores       *Cores         // shared by all conversions of the machine; nil has each use one
+	Path        string          // of the binary; default "ffmpeg", looked for in $PATH
+	Scratch     string          // folder for temporary files; default os.TempDir
+	MaxDuration time.Duration   // of sound; default 12 h
+	MaxBytes    int64           // an MP3 must be smaller; default 4 GiB
+	Sandbox     sandbox.Layers  // default what this kernel has
+	Spares      *sandbox.Spares // nil has each ffmpeg wait for a process
+	Cores       *Cores          // shared by all conversions of the machine; nil has each use one
+	MaxMemory   int64           // of ffmpeg's address space in bytes; default 1 GiB. Debian's needs 250 MB to load
 
 	// A conversion may run for Wall, plus a second for every Pace seconds of sound made so far and every 16 MiB of
 	// video. Default 30 s and 5: a tenth of what one core of 2020 does.
@@ -56,10 +60,21 @@ type Options struct {
 	Progress func(percent int) // nil, or called with a growing number below 100 while Convert runs; must not block
 }
 
+// profile is the one to follow: of those unknown, and of none, the default.
+func (o Options) profile() job.Profile {
+	if _, ok := encodings[o.Profile]; ok {
+		return o.Profile
+	}
+	return job.Standard
+}
+
 // Result describes the MP3.
 type Result struct {
 	Duration time.Duration // of its sound
 	Bytes    int64
+	Copied   bool // its frames are those of the video
+
+	Began, Ended time.Time // when ffmpeg itself did, out of the sandbox's hands
 }
 
 // readRate is the number of bytes of video that are granted a second of reading.
@@ -86,13 +101,23 @@ func setDefault[T comparable](to *T, value T) {
 }
 
 // Convert reads the whole video from in and writes its MP3 to out, which must be seekable files; their offsets stay where
-// they are. After an error out holds anything.
+// they are. After an error out holds anything. In place of what container.Sound leaves out, in may have holes.
 func (r Runner) Convert(ctx context.Context, in, out *os.File, o Options) (Result, error) {
 	r = r.withDefaults()
 	video, err := r.examine(in)
 	if err != nil {
 		return Result{}, err
 	}
+	if video.Layer3 && copied[o.profile()] > 0 {
+		if result, err := r.copy(ctx, in, out, video, o); !errors.Is(err, errOdd) {
+			return result, err
+		}
+	}
+	return r.encode(ctx, in, out, video, o)
+}
+
+// encode is Convert where nothing can be copied.
+func (r Runner) encode(ctx context.Context, in, out *os.File, video video, o Options) (Result, error) {
 	o.Progress = growing(o.Progress)
 	c := conversion{r, in, out, video, o, r.Cores.enter()}
 	defer c.seat.leave()
@@ -107,7 +132,7 @@ func (r Runner) Convert(ctx context.Context, in, out *os.File, o Options) (Resul
 	return c.serial(ctx)
 }
 
-// conversion is one call of Convert.
+// conversion is one call of encode.
 type conversion struct {
 	Runner
 
@@ -119,54 +144,38 @@ type conversion struct {
 
 // serial has one process do it all.
 func (c conversion) serial(ctx context.Context) (Result, error) {
-	p := c.encoder()
+	p := c.process(c.args(c.video.Format, c.options))
+	p.out, p.most = c.out, c.limit(c.options.profile())+beyond
+	p.progress = newProgress(c.video.Sound, c.options.Progress)
 	if err := p.run(ctx); err != nil {
 		return Result{}, err
 	}
-	result, err := c.result(p, c.limit(c.options.Profile))
-	if err != nil || !packs(c.options.Profile) {
+	result, err := c.result(p, c.limit(c.options.profile()))
+	if err != nil || !packs(c.options.profile()) {
 		return result, err
 	}
 	return c.repack(result)
 }
 
-// encoder is the process that does it all.
-func (c conversion) encoder() *process {
-	p := &process{
-		runner: c.Runner, args: c.args(c.video.Format, c.options),
-		read: c.in, write: c.out, video: c.video.bytes, most: c.limit(c.options.Profile) + beyond,
-		progress: newProgress(c.video.Sound, c.options.Progress),
-		findings: newFindings(),
-	}
-	p.late = c.late(p)
+// process reads the video.
+func (c conversion) process(args []string) *process {
+	p := &process{runner: c.Runner, in: c.in, video: c.video, args: args, progress: newProgress(0, nil), findings: newFindings()}
+	p.findings.tables = c.video.Format == container.MP4
 	return p
 }
 
-// late watches the process that does it all.
-func (c conversion) late(p *process) func(start, now time.Time) error {
-	return func(start, now time.Time) error {
-		if err := p.silent(start, now); err != nil {
-			return err
-		}
-		return c.slow(now.Sub(start), c.video.bytes, p.progress.reach())
-	}
-}
-
-// beyond is what a process may write more than -fs lets through.
-const beyond = 1 << 20
-
-// result judges the MP3 by what the process, which has read the video, has seen.
+// result judges the MP3, which must be smaller than the limit, by what the process has seen of the video.
 func (c conversion) result(p *process, limit int64) (Result, error) {
 	mp3, err := readMP3(c.out)
 	if err != nil {
 		return Result{}, err
 	}
-	o := p.outcome(c.video, mp3)
+	o := p.outcome(mp3)
 	o.limit = limit
 	if err := c.judge(o); err != nil {
 		return Result{}, err
 	}
-	return Result{Duration: mp3.Sound, Bytes: mp3.bytes}, nil
+	return p.result(mp3), nil
 }
 
 // video is what the file to convert declares.

@@ -44,6 +44,7 @@ var phrases = []struct {
 	{"Disk quota exceeded", diskFull},
 	{"not on whitelist", harmless},
 	{"Application provided invalid", harmless}, // times that run backwards: an MP3 has none
+	{"is invalid, writing it anyway", damage},  // a packet that is copied and no frame
 	{"Packet corrupt", damage},
 	{"corrupt input packet", damage},
 	{"changing packet size", damage}, // MPEG-TS, where it has lost its way
@@ -54,9 +55,14 @@ var phrases = []struct {
 // findings reads ffmpeg's log, its standard error, and keeps counts and the last complaint.
 type findings struct {
 	lines
+	tables    bool // say where the sound lies: what is wrong with pictures does not matter, as they may be left out
 	counts    [findingKinds]int
 	complaint string
 }
+
+// undecoded begins what a parser says of a track that is not decoded: of pictures, or of a hole in their place. The image's
+// ffmpeg has no such parsers.
+const undecoded = "[NULL @ "
 
 func newFindings() *findings {
 	f := &findings{}
@@ -65,6 +71,9 @@ func newFindings() *findings {
 }
 
 func (f *findings) line(line string) {
+	if f.tables && strings.HasPrefix(line, undecoded) {
+		return
+	}
 	complaint := strings.Contains(line, "[error]") || strings.Contains(line, "[fatal]")
 	if complaint || f.complaint == "" { // an early line may be all that a loader or shell says
 		f.complaint = line
@@ -75,6 +84,16 @@ func (f *findings) line(line string) {
 			return
 		}
 	}
+}
+
+// any reports whether there is anything but what is harmless.
+func (f *findings) any() bool {
+	for kind, n := range f.counts {
+		if n > 0 && finding(kind) != harmless {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *findings) has(kind finding) bool { return f.counts[kind] > 0 }

@@ -40,9 +40,13 @@ type outcome struct {
 	ours     bool           // what it read was of our making, and nothing is the video's fault
 }
 
-func (p *process) outcome(v video, m mp3File) outcome {
+func (p *process) result(m mp3File) Result {
+	return Result{Duration: m.Sound, Bytes: m.bytes, Began: p.began, Ended: p.over}
+}
+
+func (p *process) outcome(m mp3File) outcome {
 	o := outcome{
-		video: v, mp3: m, findings: p.findings, reach: p.progress.reach(), ended: p.progress.ended(),
+		video: p.video, mp3: m, findings: p.findings, reach: p.progress.reach(), ended: p.progress.ended(),
 		code: p.state.ExitCode(), cpu: p.state.UserTime() + p.state.SystemTime(),
 	}
 	if status, ok := p.state.Sys().(syscall.WaitStatus); ok && status.Signaled() {

@@ -185,11 +185,10 @@ func TestLate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := conversion{Runner: Runner{}.withDefaults(), video: video{bytes: tt.bytes}}
-			p := &process{runner: c.Runner, video: tt.bytes, progress: newProgress(0, nil)}
+			p := process{runner: Runner{}.withDefaults(), video: video{bytes: tt.bytes}, progress: newProgress(0, nil)}
 			now := start.Add(seconds(tt.ran))
 			p.progress.made, p.progress.last = seconds(tt.made), now.Add(-seconds(tt.silent))
-			err := c.late(p)(start, now)
+			err := p.late(start, now)
 			switch failure := (*job.Failure)(nil); {
 			case tt.want == "" && err != nil, tt.want != "" && err == nil:
 				t.Errorf("late = %v, want %q", err, tt.want)

@@ -39,7 +39,8 @@ func (c conversion) repack(r Result) (Result, error) {
 	if end >= c.MaxBytes {
 		return Result{}, c.tooLarge()
 	}
-	return Result{Duration: r.Duration, Bytes: end}, nil
+	r.Bytes = end
+	return r, nil
 }
 
 // disk marks an error for which a full disk is to blame.

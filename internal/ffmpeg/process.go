@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,22 +22,26 @@ import (
 // process is one run of ffmpeg.
 type process struct {
 	runner   Runner
+	in, out  *os.File
+	video    video // that it reads; the zero value if in is of our making
 	args     []string
-	read     *os.File
-	write    *os.File
-	video    int64 // bytes of it that are read, which takes time; 0 if it reads something of ours
-	most     int64 // bytes it may write
+	most     int64 // bytes that it may write; 0 is what an MP3 may have
 	progress *progress
 	findings *findings
-	late     func(start, now time.Time) error // the reason to kill it, nil if there is none; asked now and then
+	shared   bool // it is one of several, whose pace others watch
 
 	group group
 	state *os.ProcessState
 
-	mu      sync.Mutex
-	stopped bool      // see hold
-	since   time.Time // when it was last let go on
+	began, over time.Time // of ffmpeg itself
+
+	mu    sync.Mutex
+	held  bool      // see hold
+	moved time.Time // when it was last let go on
 }
+
+// beyond is what a process may write more than -fs lets through.
+const beyond = 1 << 20
 
 // watchEvery is how often the limits on time are looked at.
 const watchEvery = 200 * time.Millisecond
@@ -46,7 +51,7 @@ const watchEvery = 200 * time.Millisecond
 func (p *process) run(ctx context.Context) error {
 	watched, kill := context.WithCancelCause(ctx)
 	defer kill(nil)
-	cmd, err := p.runner.command(watched, p.args, p.video, p.most, []*os.File{p.read}, []*os.File{p.write})
+	cmd, err := p.runner.command(watched, p.args, p.video.bytes, cmp.Or(p.most, p.runner.MaxBytes+beyond), []*os.File{p.in}, []*os.File{p.out})
 	if err != nil {
 		return fmt.Errorf("ffmpeg: %w", err)
 	}
@@ -60,7 +65,7 @@ func (p *process) run(ctx context.Context) error {
 	for {
 		select {
 		case err := <-done:
-			p.state = cmd.ProcessState
+			p.state, p.began, p.over = cmd.ProcessState, cmd.Since, time.Now()
 			return p.ended(ctx, watched, err)
 		case now := <-ticker.C:
 			if late := p.late(start, now); late != nil {
@@ -83,26 +88,25 @@ func (p *process) ended(ctx, watched context.Context, err error) error {
 	return nil
 }
 
-// silent returns the reason to kill a process that shows no sign of life, nil if it does.
-//
-// Silence is unknown trouble, ours perhaps: a machine or disk that hangs.
-func (p *process) silent(start, now time.Time) error {
+// late returns the reason to kill the process now, nil if there is none. Silence is unknown trouble, ours perhaps: a machine or
+// disk that hangs.
+func (p *process) late(start, now time.Time) error {
 	p.mu.Lock()
-	stopped, sign := p.stopped, p.since
+	held, sign := p.held, p.moved
 	p.mu.Unlock()
 	for _, t := range []time.Time{start, p.progress.sign()} {
 		if t.After(sign) {
 			sign = t
 		}
 	}
-	if silent := now.Sub(sign); !stopped && silent >= p.runner.Stall+reading(p.video) {
+	if silent := now.Sub(sign); !held && silent >= p.runner.Stall+reading(p.video.bytes) {
 		return fmt.Errorf("ffmpeg: no sign of life for %v", silent.Round(time.Second))
 	}
-	return nil
+	if p.shared {
+		return nil
+	}
+	return p.runner.slow(now.Sub(start), p.video.bytes, p.progress.reach())
 }
-
-// reading is the time that is granted to read so many bytes of a video.
-func reading(bytes int64) time.Duration { return time.Duration(bytes) * time.Second / readRate }
 
 // slow returns the reason to end a conversion that has run for so long and made so much sound, nil if there is none. Being
 // alive and yet slower than any machine should be is put down to the video, since whoever tries again pays as much again.
@@ -117,10 +121,10 @@ func (r Runner) slow(ran time.Duration, bytes int64, reach time.Duration) error 
 func (p *process) hold(still bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if still == p.stopped {
+	if still == p.held {
 		return
 	}
-	p.stopped, p.since = still, time.Now()
+	p.held, p.moved = still, time.Now()
 	sign := syscall.SIGCONT
 	if still {
 		sign = syscall.SIGSTOP

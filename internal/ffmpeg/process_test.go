@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -272,6 +273,29 @@ func descriptors(tb testing.TB) int {
 }
 
 // The parent is a second process of this test, killed as by kill -9 while it converts.
+func TestASpareBecomesFFmpeg(t *testing.T) {
+	t.Parallel()
+	spares := new(sandbox.Spares)
+	defer spares.Wait()
+	defer spares.Hire()()
+	clip := testmedia.Clip(t, testmedia.Spec{})
+	mp3, result, err := convert(t, Runner{Spares: spares}, clip, Options{Title: "a title"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkMP3(t, mp3, result, 2*time.Second)
+	if !result.Began.Before(result.Ended) {
+		t.Errorf("it began at %v and ended at %v", result.Began, result.Ended)
+	}
+	without, _, err := convert(t, Runner{}, clip, Options{Title: "a title"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(read(t, mp3), read(t, without)) {
+		t.Error("the MP3s differ")
+	}
+}
+
 func TestTheChildDiesWithItsParent(t *testing.T) {
 	t.Parallel()
 	scratch := t.TempDir()

@@ -298,7 +298,7 @@ func TestUnlikelySound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, r := range []Runner{{}, {Cores: forced()}} { // which may differ at a change: ffmpeg's encoder gets half a frame there
-				_, result, err := convertOnce(t, r, testmedia.File(t, ".bin", tt.data), Options{})
+				_, result, err := convertFile(t, r, testmedia.File(t, ".bin", tt.data), Options{})
 				switch {
 				case tt.want != "":
 					reason(t, err, tt.want)

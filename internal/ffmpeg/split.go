@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"mp3converter/internal/ffmpeg/container"
 	"mp3converter/internal/job"
 	"mp3converter/internal/mp3"
 )
@@ -21,7 +20,7 @@ var errSerial = errors.New("ffmpeg: no place to cut")
 
 // maySplit says whether several processes are faster and give the same.
 func (c conversion) maySplit() bool {
-	if !packs(c.options.Profile) {
+	if !packs(c.options.profile()) {
 		return false
 	}
 	const fat = 16 << 10 // bytes of video, for a second of sound of an unknown length
@@ -43,7 +42,8 @@ type split struct {
 	begun   time.Time
 	news    chan struct{} // a process has made progress
 	ends    chan func() error
-	running int // processes
+	running int       // processes
+	over    time.Time // when the last of them ended
 
 	pcm     pcm
 	decoder *process
@@ -81,7 +81,9 @@ func (c conversion) split(ctx context.Context) (Result, error) {
 	case err != nil:
 		return Result{}, disk(err)
 	}
-	return c.result(s.decoder, c.MaxBytes)
+	result, err := c.result(s.decoder, c.MaxBytes)
+	result.Ended = s.over
+	return result, err
 }
 
 // run returns when the MP3 is there. Processes may still run, if there was an error.
@@ -131,12 +133,13 @@ func (s *split) close() {
 
 // start runs a process, and then after in the loop.
 func (s *split) start(p *process, after func() error) {
-	p.late, p.progress.news = p.silent, s.tell
+	p.shared, p.progress.news = true, s.tell
 	s.running++
 	go func() {
 		err := p.run(s.ctx)
 		s.ends <- func() error {
 			s.running--
+			s.over = p.over
 			if err != nil {
 				return err
 			}
@@ -155,13 +158,10 @@ func (s *split) tell() {
 // decode starts the decoder. It makes the sound of that shape; "" leaves the choice to ffmpeg.
 func (s *split) decode(shape string) {
 	const loudest = 2 * 48000 * floatSize // bytes a second
-	s.decoder = &process{
-		runner: s.Runner, args: s.decodeArgs(s.video.Format, s.options, shape),
-		read: s.in, write: s.pcm.file, video: s.video.bytes, most: int64((s.MaxDuration+2*overrun).Seconds())*loudest + beyond,
-		progress: newProgress(0, nil), findings: newFindings(),
-	}
+	s.decoder = s.process(s.decodeArgs(shape))
+	s.decoder.out, s.decoder.most = s.pcm.file, int64((s.MaxDuration+2*overrun).Seconds())*loudest+beyond
 	s.start(s.decoder, func() error {
-		o := s.decoder.outcome(s.video, mp3File{})
+		o := s.decoder.outcome(mp3File{})
 		if o.findings.has(noMixing) && shape == "" {
 			return s.probe()
 		}
@@ -183,9 +183,9 @@ func (s *split) probe() error {
 	if err != nil {
 		return err
 	}
-	p := s.encoder()
-	p.args = slices.Insert(p.args, len(p.args)-1, "-frames:a", "2")
-	p.write, p.progress = file, newProgress(0, nil)
+	args := s.args(s.video.Format, s.options)
+	p := s.process(slices.Insert(args, len(args)-1, "-frames:a", "2"))
+	p.out = file
 	s.start(p, func() error {
 		defer file.Close()
 		facts, err := mp3.Check(io.NewSectionReader(file, 0, probed))
@@ -414,7 +414,7 @@ func (s *split) launch(next *segment) error {
 	s.waiting = s.waiting[1:]
 	next.mp3 = file
 	next.process = &process{
-		runner: s.Runner, args: s.encodeArgs(next), read: s.pcm.file, write: file, most: s.limit(s.options.Profile) + beyond,
+		runner: s.Runner, in: s.pcm.file, out: file, args: s.encodeArgs(next), most: s.limit(s.options.profile()) + beyond,
 		progress: newProgress(0, nil), findings: newFindings(),
 	}
 	s.encoders++
@@ -434,8 +434,8 @@ func (s *split) check(done *segment) error {
 	if err != nil {
 		return err
 	}
-	o := done.process.outcome(video{}, m)
-	o.ours, o.limit = true, s.limit(s.options.Profile)
+	o := done.process.outcome(m)
+	o.ours, o.limit = true, s.limit(s.options.profile())
 	if err := s.finished(o); err != nil {
 		return err
 	}
@@ -528,14 +528,15 @@ func (s *split) finish() error {
 
 // decodeArgs are ffmpeg's arguments for the sound as libmp3lame would get it, but as floats, which hold all that it takes. The
 // filter is the one that ffmpeg itself puts before libmp3lame.
-func (r Runner) decodeArgs(format container.Format, o Options, shape string) []string {
+func (s *split) decodeArgs(shape string) []string {
 	switch {
-	case o.Profile == job.Voice:
+	case s.options.Profile == job.Voice:
 		shape = "sample_rates=24000:channel_layouts=mono"
 	case shape == "":
 		shape = "sample_rates=44100|48000|32000|22050|24000|16000|11025|12000|8000:channel_layouts=mono|stereo"
 	}
-	return slices.Concat(common, []string{"-stats_period", "0.05"}, input(format), soundOnly, r.atMost(),
+	return slices.Concat(
+		[]string{"-stats_period", "0.05"}, s.input(s.video.Format),
 		[]string{"-filter_threads", "1", "-af", closeGap + ",aformat=sample_fmts=s32p|fltp|s16p:" + shape},
 		[]string{"-threads", "1", "-c:a", "pcm_f32le", "-f", "wav", "-rf64", "auto", "-y", outPath},
 	)
@@ -543,8 +544,7 @@ func (r Runner) decodeArgs(format container.Format, o Options, shape string) []s
 
 // encodeArgs are ffmpeg's arguments for a segment.
 func (s *split) encodeArgs(next *segment) []string {
-	var o Options
-	o.Profile = s.options.Profile
+	o := Options{Profile: s.options.Profile}
 	if next.first == 0 {
 		o.Title = s.options.Title
 	}
@@ -556,7 +556,7 @@ func (s *split) encodeArgs(next *segment) []string {
 	if !next.last {
 		args = append(args, "-t", microseconds((next.end-next.first)*s.pcm.frame(), s.pcm.rate))
 	}
-	return slices.Concat(args, []string{"-i", inPath}, soundOnly, s.encode(o))
+	return slices.Concat(args, []string{"-i", inPath}, soundOnly, s.mostBytes(o), []string{"-filter_threads", "1"}, o.encoder(), o.output())
 }
 
 // microseconds writes the time of so many samples, in seconds, so that ffmpeg reads the same number of samples.

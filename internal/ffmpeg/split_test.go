@@ -65,7 +65,7 @@ func TestASplitSoundsAsThePlainCommand(t *testing.T) {
 			t.Run(name+" "+string(profile), func(t *testing.T) {
 				t.Parallel()
 				c, said := traced()
-				got, _, err := convertOnce(t, Runner{Cores: c}, clip, Options{Title: "a title", Profile: profile})
+				got, _, err := convertFile(t, Runner{Cores: c}, clip, Options{Title: "a title", Profile: profile})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -73,7 +73,7 @@ func TestASplitSoundsAsThePlainCommand(t *testing.T) {
 					t.Errorf("it was made of %s", said())
 				}
 				want := filepath.Join(t.TempDir(), "plain.mp3")
-				plain := exec.CommandContext(t.Context(), testmedia.FFmpeg, append(append([]string{"-i", clip, "-map", "0:a:0", "-c:a", "libmp3lame"}, encoding(profile)...), want)...)
+				plain := exec.CommandContext(t.Context(), testmedia.FFmpeg, append(append([]string{"-i", clip, "-map", "0:a:0", "-c:a", "libmp3lame"}, encodings[profile]...), want)...)
 				if out, err := plain.CombinedOutput(); err != nil {
 					t.Fatalf("%v: %s", err, out)
 				}
@@ -100,7 +100,7 @@ func floats(tb testing.TB, path string) []byte {
 func TestCBRIsNotSplit(t *testing.T) {
 	t.Parallel()
 	c, said := traced()
-	if _, _, err := convertOnce(t, Runner{Cores: c}, music(t, 6, "m4a"), Options{Profile: job.CBR128}); err != nil || said() != "" {
+	if _, _, err := convertFile(t, Runner{Cores: c}, music(t, 6, "m4a"), Options{Profile: job.CBR128}); err != nil || said() != "" {
 		t.Errorf("%v; it was made of %s", err, said())
 	}
 }
@@ -108,13 +108,13 @@ func TestCBRIsNotSplit(t *testing.T) {
 func TestSegmentsThatDoNotAgreeAreBridged(t *testing.T) {
 	t.Parallel()
 	clip := music(t, 6, "m4a")
-	want, _, err := convertOnce(t, Runner{}, clip, Options{})
+	want, _, err := convertFile(t, Runner{}, clip, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c, said := traced()
 	c.plan.overlap = 6 // so that there are no twelve frames in common
-	got, _, err := convertOnce(t, Runner{Cores: c}, clip, Options{})
+	got, _, err := convertFile(t, Runner{Cores: c}, clip, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestSilenceIsNotCut(t *testing.T) {
 	clip := testmedia.Make(t, "mkv", "-f", "lavfi", "-i", quiet, "-c:a", "pcm_s16le")
 	c, said := traced()
 	c.total = 8 // so that segments are short
-	_, result, err := convertOnce(t, splitFake(t, "slow", c), clip, Options{})
+	_, result, err := convertFile(t, splitFake(t, "slow", c), clip, Options{})
 	if err != nil || result.Duration != 9*time.Second {
 		t.Errorf("%v, %v", result, err)
 	}
@@ -146,13 +146,13 @@ func TestSilenceIsNotCut(t *testing.T) {
 func TestSegmentsDoNotWaitForTheEnd(t *testing.T) {
 	t.Parallel()
 	clip := music(t, 6, "m4a")
-	want, _, err := convertOnce(t, Runner{}, clip, Options{})
+	want, _, err := convertFile(t, Runner{}, clip, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c, said := traced()
 	var before int
-	got, _, err := convertOnce(t, splitFake(t, "slow", c), clip, Options{Progress: func(percent int) {
+	got, _, err := convertFile(t, splitFake(t, "slow", c), clip, Options{Progress: func(percent int) {
 		before = max(before, strings.Count(said(), "segment"))
 	}})
 	if err != nil || !bytes.Equal(read(t, got), read(t, want)) {
@@ -194,7 +194,7 @@ func TestASegmentsMisbehaviourEndsAll(t *testing.T) {
 			if tt.set != nil {
 				tt.set(&r)
 			}
-			_, _, err := convertOnce(t, r, clip, Options{Title: "first"})
+			_, _, err := convertFile(t, r, clip, Options{Title: "first"})
 			switch {
 			case tt.kind == nil:
 				unknown(t, err, tt.says)
@@ -284,8 +284,7 @@ func TestAHeldProcessStandsStill(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	p := &process{runner: r, read: in, write: out, most: beyond, progress: newProgress(0, nil), findings: newFindings()}
-	p.late = p.silent
+	p := &process{runner: r, in: in, out: out, shared: true, progress: newProgress(0, nil), findings: newFindings()}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- p.run(ctx) }()
@@ -294,7 +293,7 @@ func TestAHeldProcessStandsStill(t *testing.T) {
 		p.hold(still)
 		eventually(t, fmt.Sprintf("held is %v", still), func() bool { return (state(p) == "T") == still })
 	}
-	if err := p.silent(time.Time{}, time.Now().Add(24*time.Hour)); err != nil {
+	if err := p.late(time.Time{}, time.Now().Add(24*time.Hour)); err != nil {
 		t.Errorf("what stands still is said to be dead: %v", err)
 	}
 	cancel()

@@ -16,7 +16,8 @@ type Facts struct {
 	// Headless frames at the beginning need main data of frames before the first: the stream was cut out of a longer one.
 	Headless int64
 	// Impossible frames are damaged: their main data begins before that of the frame before it ends, or where bytes were
-	// lost, or is longer than what is there, or claims more values than a frame has. What it holds is not looked at.
+	// lost, or is longer than what is there, or claims more values than a frame has, or no kind of block that there is. What
+	// it holds is not looked at.
 	Impossible int64
 	Changes    int64 // of rate or channels, from one frame to the next
 	Lost       int64 // bytes that are neither frame nor tag
@@ -71,7 +72,7 @@ func (c *checker) mainData(f Frame) {
 	begin, size, room := f.MainDataBegin(), f.mainDataSize(), len(f.room())
 	left := min(f.maxBegin(), begin+room-size)
 	switch {
-	case begin > c.free, left < 0, hasTooMany(f), begin > c.have && c.damage:
+	case begin > c.free, left < 0, hasTooMany(f), hasNoBlock(f), begin > c.have && c.damage:
 		c.facts.Impossible++
 		left = f.maxBegin() // who knows where its data ends
 	case begin > c.have:
@@ -84,5 +85,16 @@ func (c *checker) mainData(f Frame) {
 func hasTooMany(f Frame) bool {
 	bad := false
 	f.granules(func(_, big int) { bad = bad || big > 576/2 })
+	return bad
+}
+
+// hasNoBlock tells whether a granule switches windows and names the kind that it would have without.
+func hasNoBlock(f Frame) bool {
+	switching := 12 + 9 + 8 + 4 // behind bits, big_values, gain, scalefac_compress
+	if !f.mpeg1() {
+		switching += 5
+	}
+	bad := false
+	f.each(func(at int) { bad = bad || bitsAt(f.side(), at+switching, 3) == 0b100 }) // a flag, two bits of block type
 	return bad
 }

@@ -133,13 +133,19 @@ func (f Frame) setMainDataBegin(n int) {
 
 // granules calls visit with part2_3_length, in bits, and big_values of each granule and channel.
 func (f Frame) granules(visit func(bits, big int)) {
-	side, channels := f.side(), f.Channels()
+	side := f.side()
+	f.each(func(at int) { visit(bitsAt(side, at, 12), bitsAt(side, at+12, 9)) })
+}
+
+// each calls visit with the bit of the side information at which each granule and channel begins.
+func (f Frame) each(visit func(at int)) {
+	channels := f.Channels()
 	at, size, granules := 8+channels, 63, 1 // MPEG 2: begin, private bits
 	if f.mpeg1() {
 		at, size, granules = 18+2*(channels-1), 59, 2 // begin, private bits, scfsi
 	}
 	for range granules * channels {
-		visit(bitsAt(side, at, 12), bitsAt(side, at+12, 9))
+		visit(at)
 		at += size
 	}
 }

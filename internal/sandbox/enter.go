@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -27,25 +28,69 @@ type spec struct {
 	Writes    int
 }
 
-const firstFile = 3 // behind standard input, output and error
-
-// status is the descriptor of the pipe that the parent listens to.
-func (s spec) status() int { return firstFile + s.Reads + s.Writes }
+const (
+	firstFile = 3 // behind standard input, output and error
+	maxFiles  = 8
+	// controlFD is the socket by which the parent says what to do, and is told what failed.
+	controlFD = firstFile + maxFiles
+	maxWords  = 128 << 10 // of the parent's; Linux takes no longer argument either
+)
 
 // Enter does not return in a process that Command has started. It must be the first line of main.
 func Enter() {
-	if os.Args[0] != name || len(os.Args) < 2 {
+	if os.Args[0] != name {
 		entered.Store(true)
 		return
 	}
 	runtime.LockOSThread() // what follows is a thread's own, and the thread that calls exec is the one that stays
-	var s spec
-	if err := json.Unmarshal([]byte(os.Args[1]), &s); err != nil {
-		os.Exit(failed)
+	err := beReady()
+	if err == nil {
+		err = obey()
 	}
-	err := s.become(os.Args[2:])
-	_, _ = unix.Write(s.status(), []byte(err.Error()))
+	_, _ = unix.Write(controlFD, []byte(err.Error()))
 	os.Exit(failed)
+}
+
+// beReady does what needs no word of the parent's.
+func beReady() error {
+	for _, step := range []step{
+		{"die with the parent", func() error { return unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0) }},
+		{"lower the priority", yield},
+		{"learn to read", func() error { return json.Unmarshal([]byte(`{"Layers":1,"Libraries":[""]}`), new(spec)) }}, // half of what obey takes
+	} {
+		if err := step.do(); err != nil {
+			return fmt.Errorf("%s: %w", step.says, err)
+		}
+	}
+	return nil
+}
+
+// obey waits for the parent's word and does it. It returns only if it fails.
+func obey() error {
+	words, rights := make([]byte, maxWords), make([]byte, unix.CmsgSpace(4*maxFiles))
+	n, r, _, _, err := unix.Recvmsg(controlFD, words, rights, unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if n == 0 {
+		os.Exit(0) // the parent needs nobody
+	}
+	var files []int
+	messages, err := unix.ParseSocketControlMessage(rights[:r])
+	for i := range messages {
+		if err == nil {
+			files, err = unix.ParseUnixRights(&messages[i])
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("take the files: %w", err)
+	}
+	args := strings.Split(string(words[:n]), "\x00")
+	var s spec
+	if err := json.Unmarshal([]byte(args[0]), &s); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return s.become(files, args[1:])
 }
 
 // failed is the exit status where the program could not be started; a shell's.
@@ -58,16 +103,15 @@ type step struct {
 }
 
 // become returns only if it fails.
-func (s spec) become(args []string) error {
+func (s spec) become(files []int, args []string) error {
 	var program int
 	var ground *landlock
 	for _, step := range []step{
-		{"die with the parent", s.dieWithParent},
+		{"die with the parent", s.hasParent},
+		{"open the files", func() error { return s.open(files) }},
 		{"close descriptors", s.closeOthers},
-		{"open the files", s.reopen},
-		{"lower the priority", yield},
-		{"give up privileges", unprivileged},
-		{"open " + s.Program, func() (err error) { program, err = s.open(); return err }},
+		{"give up privileges", unprivileged}, // of which root may need some to open the files
+		{"open " + s.Program, func() (err error) { program, err = s.openProgram(); return err }},
 		{"Landlock", func() (err error) { ground, err = s.landlock(program); return err }},
 		{"Landlock", func() error { return ground.enforce() }},
 		{"limits", s.limit},
@@ -79,11 +123,9 @@ func (s spec) become(args []string) error {
 	return s.exec(program, args)
 }
 
-// dieWithParent asks once more for what the parent has asked for: that was for the thread that the process began as.
-func (s spec) dieWithParent() error {
-	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-		return err
-	}
+// hasParent makes sure that the parent lives: it may have died before this thread asked to die with it, and what it had asked
+// for itself was for the thread that the process began as.
+func (s spec) hasParent() error {
 	if os.Getppid() != s.Parent {
 		return errors.New("it is dead")
 	}
@@ -93,22 +135,29 @@ func (s spec) dieWithParent() error {
 // closeOthers has all descriptors close at exec but the standard ones and the files: what whoever started our parent has
 // left open is none of the program's business.
 func (s spec) closeOthers() error {
-	unix.CloseOnExec(s.status())
-	err := unix.CloseRange(uint(s.status()), ^uint(0)>>33, unix.CLOSE_RANGE_CLOEXEC)
+	first := firstFile + s.Reads + s.Writes
+	for fd := first; fd <= controlFD; fd++ {
+		unix.CloseOnExec(fd)
+	}
+	err := unix.CloseRange(uint(first), ^uint(0)>>33, unix.CLOSE_RANGE_CLOEXEC)
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) { // before Linux 5.11, or a container of then; the parent opens nothing that stays open
 		return nil
 	}
 	return err
 }
 
-// reopen takes from the descriptors what they can beyond what is granted: scratch files are open for both.
-func (s spec) reopen() error {
-	for i := range s.Reads + s.Writes {
+// open opens the files once more, where the program expects them: so it gets nothing beyond what is granted. Scratch files
+// are open for both.
+func (s spec) open(files []int) error {
+	if len(files) != s.Reads+s.Writes {
+		return fmt.Errorf("%d of %d", len(files), s.Reads+s.Writes)
+	}
+	for i, from := range files {
 		fd, mode := firstFile+i, unix.O_RDONLY
 		if i >= s.Reads {
 			mode = unix.O_WRONLY
 		}
-		fresh, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), mode|unix.O_CLOEXEC, 0)
+		fresh, err := unix.Open("/proc/self/fd/"+strconv.Itoa(from), mode|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
@@ -142,14 +191,14 @@ func unprivileged() error {
 	return unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0])
 }
 
-// open returns the program's descriptor, by a number that no file can have once Files is the limit.
-func (s spec) open() (int, error) {
+// openProgram returns the program's descriptor, by a number that no file can have once Files is the limit.
+func (s spec) openProgram() (int, error) {
 	fd, err := unix.Open(s.Program, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0, err
 	}
 	defer unix.Close(fd)
-	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, max(s.Files, s.status()+1))
+	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, max(s.Files, controlFD+1))
 }
 
 // exec sets what Go itself could not go on with, and becomes the program. It allocates nothing in between.

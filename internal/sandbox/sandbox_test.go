@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	"go.uber.org/goleak"
@@ -24,6 +25,9 @@ func TestMain(m *testing.M) {
 	}
 	if lacks := os.Getenv("SANDBOX_TEST_LACKS"); lacks != "" {
 		os.Exit(inAKernelWithout(lacks))
+	}
+	if os.Getenv("SANDBOX_TEST_HIRES") != "" {
+		hireForEver()
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -52,11 +56,19 @@ func inAKernelWithout(lacks string) int {
 
 // output runs a program of the system's in a jail that takes nothing from it but what the layers do.
 func output(layers Layers, program string, args ...string) (string, error) {
-	j := Jail{Layers: layers, Memory: 1 << 30, CPU: 10e9, FileSize: 1 << 20, Files: 64, Processes: 1 << 14}
-	cmd, err := j.Command(context.Background(), program, args, nil, nil)
+	cmd, err := wide(layers).Command(context.Background(), program, args, nil, nil)
 	if err != nil {
 		return "", err
 	}
+	return outputOf(cmd)
+}
+
+// wide is a jail that takes nothing but what its layers do.
+func wide(layers Layers) Jail {
+	return Jail{Layers: layers, Memory: 1 << 30, CPU: 10e9, FileSize: 1 << 20, Files: 64, Processes: 1 << 14}
+}
+
+func outputOf(cmd *Cmd) (string, error) {
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	if err := cmd.Start(); err != nil {
@@ -66,7 +78,7 @@ func output(layers Layers, program string, args ...string) (string, error) {
 		_ = cmd.Wait()
 		return "", err
 	}
-	err = cmd.Wait()
+	err := cmd.Wait()
 	return out.String(), err
 }
 
@@ -167,6 +179,26 @@ func BenchmarkStart(b *testing.B) {
 			if out, err := exec.CommandContext(b.Context(), "/bin/true").CombinedOutput(); err != nil {
 				b.Fatalf("%v: %s", err, out)
 			}
+		}
+	})
+	b.Run("spare", func(b *testing.B) { // less what it waits for the spare, as a conversion does not
+		var spares Spares
+		defer spares.Wait()
+		for b.Loop() {
+			b.StopTimer()
+			_, release := hired(b, &spares)
+			time.Sleep(20 * time.Millisecond) // for it to listen
+			b.StartTimer()
+			cmd, err := spares.Command(b.Context(), wide(Available()), "/bin/true", nil, nil, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := outputOf(cmd); err != nil {
+				b.Fatal(err)
+			}
+			b.StopTimer()
+			release()
+			b.StartTimer()
 		}
 	})
 	b.Run("sandbox", func(b *testing.B) {

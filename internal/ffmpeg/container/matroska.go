@@ -52,7 +52,7 @@ func (s *source) matroska() Facts {
 		case idInfo:
 			f.Sound = cmp.Or(f.Sound, s.duration(e))
 		case idTracks:
-			f.Form = s.tracks(e)
+			f.Form, f.Layer3 = s.tracks(e)
 		}
 	}
 	return f
@@ -71,30 +71,30 @@ func (s *source) inside(outer element) iter.Seq[element] {
 	}
 }
 
-// tracks finds the first track that has something to say of sound.
-func (s *source) tracks(tracks element) Form {
+// tracks finds the first track that has something to say of sound: its form, and whether it is an MP3.
+func (s *source) tracks(tracks element) (Form, bool) {
 	for track := range s.inside(tracks) {
 		if track.id != idTrackEntry {
 			continue
 		}
-		pcm, form, found := false, Form{1, 8000}, false // as RFC 9559 has it for who says nothing
+		codec, form, found := "", Form{1, 8000}, false // as RFC 9559 has it for who says nothing
 		for e := range s.inside(track) {
 			switch e.id {
 			case idCodec:
-				pcm = strings.HasPrefix(string(s.upTo(e.start, int(min(e.end-e.start, 16)))), "A_PCM")
+				codec = strings.TrimRight(string(s.upTo(e.start, int(min(e.end-e.start, 16)))), "\x00")
 			case idAudio:
 				found = true
 				s.audio(e, &form)
 			}
 		}
-		if found && pcm {
-			return form
+		if found && strings.HasPrefix(codec, "A_PCM") {
+			return form, false
 		}
 		if found {
-			break
+			return Form{}, codec == matroskaL3
 		}
 	}
-	return Form{}
+	return Form{}, false
 }
 
 func (s *source) audio(audio element, form *Form) {

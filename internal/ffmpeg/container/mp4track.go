@@ -16,6 +16,7 @@ type track struct {
 	usual   float64 // ticks of a fragment's sample that does not say
 	edits   []edit
 	form    Form
+	layer3  bool
 }
 
 // edit is an entry of the edit list that plays something.
@@ -35,12 +36,14 @@ func (m *movie) trak(b box) track {
 		return t
 	}
 	tables := s.find(media, "minf", "stbl")
-	stsd := s.field(s.find(tables, "stsd"), 60)
+	const most = 256 // of QuickTime's version 2, with all that ffmpeg and others put around an esds
+	stsd := s.field(s.find(tables, "stsd"), most)
 	codec := string(tail(stsd[:min(16, len(stsd))], 12))
 	t.locked = codec == "enca" || codec == "drms"
 	if slices.Contains(samples, codec) {
 		t.form = sampleForm(stsd)
 	}
+	t.layer3 = layer3Entry(stsd)
 	stts := s.find(tables, "stts")
 	t.ticks = m.ticks(stts, math.MaxUint64)
 	t.present = m.ticks(stts, m.presentSamples(tables))
@@ -136,7 +139,7 @@ func (m *movie) presentSamples(tables box) uint64 {
 	if offsets.kind == "" {
 		offsets, wide = s.find(tables, "co64"), true
 	}
-	runs := m.stsc(s.find(tables, "stsc"))
+	runs := s.stsc(s.find(tables, "stsc"))
 	t := s.table(offsets.start+8, offsets.end)
 	samples := uint64(0)
 	for chunk := range be32(s.field(offsets, 8), 4) {
@@ -158,9 +161,9 @@ func (t *table) offset(wide bool) (uint64, bool) {
 }
 
 // stsc returns a function that says how many samples a chunk has; it must be asked for chunk after chunk, from 1.
-func (m *movie) stsc(b box) func(chunk uint32) uint64 {
-	t := m.s.table(b.start+8, b.end)
-	left := be32(m.s.field(b, 8), 4)
+func (s *source) stsc(b box) func(chunk uint32) uint64 {
+	t := s.table(b.start+8, b.end)
+	left := be32(s.field(b, 8), 4)
 	var per, next, nextPer uint32
 	read := func() {
 		next = math.MaxUint32

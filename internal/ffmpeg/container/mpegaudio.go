@@ -8,6 +8,7 @@ type frame struct {
 	samples int
 	rate    int // samples per second
 	side    int // bytes of side information, layer 3: the Xing header follows
+	layer3  bool
 }
 
 var (
@@ -50,7 +51,7 @@ func parseFrame(b []byte) (frame, bool) {
 	if version != mpeg1 {
 		later = 1
 	}
-	f := frame{rate: mpegRates[version][rate], samples: 1152}
+	f := frame{rate: mpegRates[version][rate], samples: 1152, layer3: layer == layer3}
 	slot := 1
 	switch {
 	case layer == layer1:
@@ -117,13 +118,16 @@ func (s *source) mp3(start int64) Facts {
 		length, frames = be32(b, at+10), be32(b, at+14)
 	}
 	if frames == 0 {
-		return s.stream(start, mpegFrame)
+		facts := s.stream(start, mpegFrame)
+		facts.Layer3 = f.layer3
+		return facts
 	}
 	samples := float64(frames)*float64(f.samples) - float64(cutSamples)
 	return Facts{
-		Sound: ratio(samples, float64(f.rate)),
-		Exact: true,
-		Cut:   length > 0 && start+int64(length) > s.size,
+		Sound:  ratio(samples, float64(f.rate)),
+		Exact:  true,
+		Cut:    length > 0 && start+int64(length) > s.size,
+		Layer3: f.layer3,
 	}
 }
 

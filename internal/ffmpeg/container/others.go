@@ -11,7 +11,7 @@ func (s *source) flv() Facts {
 			f.Sound = seconds(float(tag[min(at+11, len(tag)):min(at+19, len(tag))]))
 		}
 	}
-	f.Cut = !s.endsInTag()
+	f.Cut, f.Layer3 = !s.endsInTag(), s.flvLayer3(first)
 	return f
 }
 

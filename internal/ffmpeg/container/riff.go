@@ -49,7 +49,7 @@ func (s *source) avi() Facts {
 	for c := range s.chunks(12, s.size) {
 		if s.list(c) == "hdrl" {
 			h := s.hdrl(c)
-			f.Exact, f.Sound, f.Form = true, ratio(h.length*h.scale, h.rate), h.form
+			f.Exact, f.Sound, f.Form, f.Layer3 = true, ratio(h.length*h.scale, h.rate), h.form, h.layer3
 			break
 		}
 	}
@@ -60,6 +60,7 @@ func (s *source) avi() Facts {
 type strh struct {
 	length, scale, rate float64
 	form                Form
+	layer3              bool
 }
 
 // hdrl looks for the first audio stream in the file's head.
@@ -74,7 +75,8 @@ func (s *source) hdrl(hdrl chunk) strh {
 				found = &strh{length: float64(le32(h, 32)), scale: float64(le32(h, 20)), rate: float64(le32(h, 24))}
 			}
 			if c.kind == "strf" && found != nil {
-				found.form = waveForm(s.bytes(c.start, 16))
+				format := s.bytes(c.start, 16)
+				found.form, found.layer3 = waveForm(format), isWaveMP3(format)
 			}
 		}
 		if found != nil {
