@@ -103,7 +103,7 @@ func (s *split) run() error {
 		case end := <-s.ends:
 			err = end()
 		case now := <-ticker.C:
-			err = s.slow(now.Sub(s.begun), s.video.bytes, s.reach())
+			err = s.slow(now.Sub(s.video.coming.Since(s.begun)), s.video.bytes, s.reach())
 		case <-s.news:
 		case <-s.seat.more():
 		}
