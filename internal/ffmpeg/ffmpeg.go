@@ -159,9 +159,7 @@ func (c conversion) serial(ctx context.Context) (Result, error) {
 
 // process reads the video.
 func (c conversion) process(args []string) *process {
-	p := &process{runner: c.Runner, in: c.in, video: c.video, args: args, progress: newProgress(0, nil), findings: newFindings()}
-	p.findings.tables = c.video.Format == container.MP4
-	return p
+	return &process{runner: c.Runner, in: c.in, video: c.video, args: args, progress: newProgress(0, nil), findings: c.video.findings()}
 }
 
 // result judges the MP3, which must be smaller than the limit, by what the process has seen of the video.
@@ -182,6 +180,13 @@ func (c conversion) result(p *process, limit int64) (Result, error) {
 type video struct {
 	container.Facts
 	bytes int64
+}
+
+// findings are for a log about the video.
+func (v video) findings() *findings {
+	f := newFindings()
+	f.tables = v.Format == container.MP4
+	return f
 }
 
 // examine reads the video's headers and refuses what is already certain not to end well.
