@@ -178,7 +178,11 @@ func TestWhatIsNotCopied(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			mp3, result, err := convert(t, Runner{}, tt.video, Options{Profile: tt.profile})
+			run := convert
+			if name == "two of other rates" { // at a change ffmpeg gives LAME half a frame, but only if one process does it all
+				run = convertFile
+			}
+			mp3, result, err := run(t, Runner{}, tt.video, Options{Profile: tt.profile})
 			if err != nil {
 				t.Fatal(err)
 			}

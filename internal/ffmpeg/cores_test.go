@@ -137,7 +137,7 @@ func TestNothingIsLentBeforeItIsSeenToPay(t *testing.T) {
 	}
 	c.learn(time.Millisecond, false)
 	if shares(time.Hour) {
-		t.Error("cores are lent where scratch files cannot be freed")
+		t.Error("cores are lent to an ffmpeg that cannot make use of them")
 	}
 	c.learn(80*time.Millisecond, true)
 	if shares(100 * time.Second) {
