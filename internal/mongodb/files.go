@@ -14,10 +14,16 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/slots"
 )
 
 // ChunkSize is GridFS's default, in bytes. What others stored may have another.
 const ChunkSize = 261120
+
+// bulk is how many inserts of chunks may be under way at once in a database, and how many fetches of chunks. It keeps any
+// disk busy: 16 inserts are 12 MB, 16 fetches 20. More would only wait within the server, past their deadlines, with copies
+// in memory and connections that the ledger needs.
+const bulk = 16
 
 // Files is the GridFS bucket "fs" of one database. The layout is the specification's, so every GridFS client reads what
 // we store, and we what they do; the driver's own bucket is not used, since it corrupts uploads that run in parallel,
@@ -27,6 +33,8 @@ type Files struct {
 	files   *mongo.Collection
 	chunks  *mongo.Collection
 	buffers sync.Pool // of *[ChunkSize]byte
+	inserts *slots.Slots
+	fetches *slots.Slots
 }
 
 func newFiles(c *Client, database Database) *Files {
@@ -34,6 +42,7 @@ func newFiles(c *Client, database Database) *Files {
 	return &Files{
 		client: c, files: db.Collection("fs.files"), chunks: db.Collection("fs.chunks"),
 		buffers: sync.Pool{New: func() any { return new([ChunkSize]byte) }},
+		inserts: slots.New(bulk, 2*c.timeout), fetches: slots.New(bulk, 2*c.timeout),
 	}
 }
 

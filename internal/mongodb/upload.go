@@ -82,10 +82,21 @@ func (u *upload) run(ctx context.Context, f job.File, r io.Reader) (job.File, er
 // store inserts the chunks. When it returns no insert is under way any more.
 func (u *upload) store(ctx context.Context, r io.Reader) error {
 	inserts, ctx := errgroup.WithContext(ctx)
-	inserts.SetLimit(inFlight)
-	err := u.read(ctx, r, func(batch []chunkDoc) {
+	mine := make(chan struct{}, inFlight)
+	err := u.read(ctx, r, func(batch []chunkDoc) error {
+		mine <- struct{}{}
+		if err := u.to.inserts.Take(ctx); err != nil { // before more is read: of many uploads most hold one batch
+			u.recycle(batch)
+			return err
+		}
 		u.inserted = true
-		inserts.Go(func() error { return u.insert(ctx, batch) }) // waits while inFlight are running
+		inserts.Go(func() error {
+			err := u.insert(ctx, batch)
+			u.to.inserts.Give(err)
+			<-mine
+			return err
+		})
+		return nil
 	})
 	if failed := inserts.Wait(); failed != nil && !errors.Is(err, failed) {
 		err = errors.Join(err, failed)
@@ -94,7 +105,7 @@ func (u *upload) store(ctx context.Context, r io.Reader) error {
 }
 
 // read hands all that r yields to insert, in batches. It ends early when ctx does, with its cause.
-func (u *upload) read(ctx context.Context, r io.Reader, insert func([]chunkDoc)) error {
+func (u *upload) read(ctx context.Context, r io.Reader, insert func([]chunkDoc) error) error {
 	for end := false; !end; {
 		batch, err := u.nextBatch(ctx, r)
 		end = err == io.EOF //nolint:errorlint // as io.Reader has it: a wrapped io.EOF is no clean end
@@ -103,7 +114,9 @@ func (u *upload) read(ctx context.Context, r io.Reader, insert func([]chunkDoc))
 			return err
 		}
 		if len(batch) > 0 {
-			insert(batch)
+			if err := insert(batch); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

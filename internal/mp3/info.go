@@ -3,6 +3,7 @@ package mp3
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"time"
 )
 
@@ -16,7 +17,12 @@ type Info struct {
 	Padding int    // samples at the end that are not sound, 529 of them the decoder's
 	TOC     []byte // 100 places: where in Bytes, in 256ths, each hundredth of the time begins
 
-	rate, samples int
+	rate, frame int // samples of a second and of a frame
+}
+
+// Samples is how long the sound is, of each channel, when played without gaps.
+func (i Info) Samples() int64 {
+	return max(0, i.Frames*int64(i.frame)-int64(i.Delay)-int64(i.Padding))
 }
 
 // Duration is how long the sound lasts when played without gaps.
@@ -24,8 +30,7 @@ func (i Info) Duration() time.Duration {
 	if i.rate == 0 {
 		return 0
 	}
-	n := max(0, i.Frames*int64(i.samples)-int64(i.Delay)-int64(i.Padding))
-	whole, rest := n/int64(i.rate), n%int64(i.rate)
+	whole, rest := i.Samples()/int64(i.rate), i.Samples()%int64(i.rate)
 	return time.Duration(whole)*time.Second + time.Duration(rest)*time.Second/time.Duration(i.rate)
 }
 
@@ -76,7 +81,7 @@ func parseInfo(f Frame) (Info, bool) {
 	if f == nil {
 		return Info{}, false
 	}
-	i := Info{rate: f.Rate(), samples: f.Samples()}
+	i := Info{rate: f.Rate(), frame: f.Samples()}
 	at := f.xingAt()
 	if at == 0 {
 		i.Bytes = int64(binary.BigEndian.Uint32(f[atVBRI+10:]))
@@ -149,11 +154,10 @@ func (t *tally) add(f Frame) {
 }
 
 // header returns the header of the frames counted. What only the encoder can say is from its own headers: delay and padding
-// from that of the last segment, the rest from that of the first.
-func (t *tally) header(first, last Frame) Frame {
-	f := bytes.Clone(first)
-	at := Frame(f).xingAt()
-	x := f[at:]
+// from that of the last segment, the rest from that of the first. The padding follows from samples, if they are known.
+func (t *tally) header(first, last Frame, samples int64) Frame {
+	f := slices.Clone(first)
+	x := f[f.xingAt():]
 	copy(x, "Info")
 	if t.variable {
 		copy(x, "Xing")
@@ -162,11 +166,21 @@ func (t *tally) header(first, last Frame) Frame {
 	binary.BigEndian.PutUint32(x[atBytes:], uint32(t.bytes))   //nolint:gosec // as above
 	copy(x[atTOC:][:tocSize], t.toc())
 	copy(x[atDelay:][:3], last[last.xingAt()+atDelay:])
+	if samples > 0 {
+		t.pad(x[atDelay:], int64(f.Samples()), samples)
+	}
 	binary.BigEndian.PutUint32(x[atMusic:], uint32(t.bytes)) //nolint:gosec // as above
 	binary.BigEndian.PutUint16(x[atMusicCRC:], t.crc)
 	binary.BigEndian.PutUint16(x[atTagCRC:], 0)
 	binary.BigEndian.PutUint16(x[atTagCRC:], tagCRC(f))
 	return f
+}
+
+// pad corrects the padding in the three bytes of delay and padding. One that they cannot hold is a mistake of the caller's.
+func (t *tally) pad(b []byte, frame, samples int64) {
+	delay := int64(b[0])<<4 | int64(b[1]>>4)
+	padding := min(0xFFF, max(0, t.frames*frame-delay-samples))
+	b[1], b[2] = b[1]&0xF0|byte(padding>>8), byte(padding) //nolint:gosec // 12 bits
 }
 
 func (t *tally) toc() []byte {

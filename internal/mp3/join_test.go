@@ -70,11 +70,6 @@ func (j *job) segment(first, end int64) (mp3 io.Reader, last bool) {
 	return bytes.NewReader(j.sound.encode(j.tb, from, to, j.args...)), to == j.sound.length()
 }
 
-const (
-	leadIn  = 8
-	overrun = 24
-)
-
 // join encodes the sound in k segments and joins them.
 func (j *job) join(k int) []byte {
 	j.tb.Helper()
@@ -82,7 +77,7 @@ func (j *job) join(k int) []byte {
 	joiner := Joiner{Dst: out}
 	frames := int64(j.sound.length() / j.frame)
 	for n := range int64(k) {
-		first, end := max(0, frames*n/int64(k)-leadIn), frames*(n+1)/int64(k)+overrun
+		first, end := max(0, frames*n/int64(k)-LeadIn), frames*(n+1)/int64(k)+Overlap
 		if n == int64(k)-1 {
 			end = frames + 2
 		}
@@ -133,7 +128,7 @@ func TestJoinedSegmentsEqualOneEncode(t *testing.T) {
 	for clip := range clips {
 		for i, name := range names {
 			p, kind := profiles[name], sounds[(clip+i)%len(sounds)]
-			seconds, k, clipSeed := 4+6*r.Float64(), 2+r.IntN(8), r.Uint64()
+			seconds, k, clipSeed := 4+4*r.Float64(), 2+r.IntN(8), r.Uint64()
 			t.Run(fmt.Sprintf("%s %s %.1f s %d segments", name, kind, seconds, k), func(t *testing.T) {
 				s := makeSound(clipSeed, kind, p.rate, p.channels, seconds)
 				j := newJob(t, s, "-q:a", p.quality)
@@ -142,11 +137,126 @@ func TestJoinedSegmentsEqualOneEncode(t *testing.T) {
 				if !bytes.Equal(got, want) {
 					t.Fatalf("not what one encode writes: %s", difference(got, want))
 				}
-				packed := repack(t, got)
+				packed := repack(t, got, s.length())
 				checkDecodes(t, s, packed, want)
 				checkHeader(t, packed, want)
 				checkSize(t, packed, want, s.encode(t, 0, s.length(), "-q:a", p.quality))
 			})
+		}
+	}
+}
+
+// With a lead-in of eight frames these were spliced where they agreed by chance.
+func TestFramesMayAgreeBeforeLAMEHasAdapted(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"voice", "best"} {
+		p := profiles[name]
+		s := makeSound(10, "whisper", p.rate, p.channels, 9)
+		j := newJob(t, s, "-q:a", p.quality)
+		if got, want := j.join(9), s.encode(t, 0, s.length(), j.args...); !bytes.Equal(got, want) {
+			t.Errorf("%s: not what one encode writes: %s", name, difference(got, want))
+		}
+	}
+}
+
+// Silence proves nothing, so that one encode must go over all of it.
+func TestSilenceIsNotSpliced(t *testing.T) {
+	t.Parallel()
+	s := sound{rate: 44100, channels: 1, pcm: make([]float32, 10*44100)}
+	j := newJob(t, s, "-q:a", "5")
+	if got, want := j.join(3), s.encode(t, 0, s.length(), j.args...); !bytes.Equal(got, want) {
+		t.Errorf("not what one encode writes: %s", difference(got, want))
+	}
+	if j.extras == 0 {
+		t.Error("segments of silence were spliced")
+	}
+}
+
+func TestJoinerRefuses(t *testing.T) {
+	t.Parallel()
+	s := makeSound(6, "noise", 44100, 1, 8)
+	j := newJob(t, s, "-q:a", "5")
+	whole, second := s.encode(t, 0, s.length(), j.args...), s.encode(t, 100*j.frame, s.length(), j.args...)
+	other := makeSound(7, "noise", 44100, 1, 8)
+	faster := s.encode(t, 100*j.frame, s.length(), "-reservoir", "0", "-q:a", "5", "-ar", "48000")
+	changing := slices.Concat(toBytes(slices.Concat(frames(t, second)[:50], frames(t, faster)[1:]))...)
+	for name, tt := range map[string]struct {
+		segment []byte
+		first   int64
+		overlap bool
+	}{
+		"another sound":     {other.encode(t, 100*j.frame, s.length(), j.args...), 100, true},
+		"one frame off":     {second, 101, true},
+		"a gap":             {second, 400, true},
+		"nothing":           {nil, 100, true},
+		"other settings":    {s.encode(t, 100*j.frame, s.length(), "-reservoir", "0", "-q:a", "2"), 100, true},
+		"another rate":      {faster, 100, true},
+		"a change of rate":  {changing, 100, false},
+		"a reservoir":       {s.encode(t, 100*j.frame, s.length(), "-q:a", "5"), 100, false},
+		"bytes missing":     {slices.Delete(bytes.Clone(second), 5000, 5001), 100, false},
+		"the same, but not": {other.encode(t, 0, s.length(), j.args...), 0, false},
+	} {
+		out := &file{}
+		joiner := Joiner{Dst: out}
+		if err := joiner.Add(bytes.NewReader(whole), 0); err != nil {
+			t.Fatal(err)
+		}
+		err, overlap := joiner.Add(bytes.NewReader(tt.segment), tt.first), (*OverlapError)(nil)
+		if err == nil || errors.As(err, &overlap) != tt.overlap {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := joiner.Close(); err != nil || !bytes.Equal(out.b, whole) {
+			t.Errorf("%s: %v; what was joined before is %s", name, err, difference(out.b, whole))
+		}
+	}
+	if err := (&Joiner{Dst: &file{}}).Add(bytes.NewReader(second), 100); err == nil {
+		t.Error("the first segment may begin at frame 100")
+	}
+	if err := (&Joiner{Dst: &file{}}).Close(); err == nil {
+		t.Error("there need not be a segment")
+	}
+}
+
+// What a joiner holds does not grow with the segments.
+func TestJoinerHoldsTheOverlapOnly(t *testing.T) {
+	t.Parallel()
+	s := makeSound(6, "noise", 44100, 1, 2)
+	mp3 := s.encode(t, 0, s.length(), "-reservoir", "0", "-q:a", "5")
+	all := frames(t, mp3)
+	head, body := mp3[:len(mp3)-len(slices.Concat(toBytes(all[1:])...))], slices.Concat(toBytes(all[1:])...)
+	long := append(bytes.Clone(head), bytes.Repeat(body, 200)...)
+	joiner := Joiner{Dst: &file{}, Repack: true}
+	if err := joiner.Add(bytes.NewReader(long), 0); err != nil {
+		t.Fatal(err)
+	}
+	overlap := (*OverlapError)(nil)
+	if err := joiner.Add(bytes.NewReader(long), 7); !errors.As(err, &overlap) { // it repeats itself, but not after 7 frames
+		t.Fatal(err)
+	}
+	if len(joiner.held) > window || len(joiner.packer.open) > 64 {
+		t.Errorf("%d frames are held, and %d to be packed", len(joiner.held), len(joiner.packer.open))
+	}
+	if want := int64(200 * (len(all) - 1)); overlap.End != want || joiner.end() != want {
+		t.Errorf("read up to frame %d, want %d", overlap.End, want)
+	}
+}
+
+// ffmpeg's padding is wrong where the last two packets are padding.
+func TestKnownLengthMakesPaddingExact(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"standard", "voice"} {
+		p := profiles[name]
+		s := makeSound(8, "music", p.rate, p.channels, 2)
+		frame := newJob(t, s).frame
+		for beyond, wrong := range map[int]int64{0: 0, 10: 37, 47: 0} {
+			s.pcm = s.pcm[:(20*frame+beyond)*p.channels]
+			mp3 := s.encode(t, 0, s.length(), "-reservoir", "0", "-q:a", p.quality)
+			if got := check(t, mp3).Info.Samples() - int64(s.length()); got != wrong {
+				t.Errorf("%s: ffmpeg's own header is wrong by %d samples, want %d", name, got, wrong)
+			}
+			if got := check(t, repack(t, mp3, s.length())).Info.Samples(); got != int64(s.length()) {
+				t.Errorf("%s: %d samples, of %d", name, got, s.length())
+			}
 		}
 	}
 }

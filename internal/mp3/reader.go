@@ -171,11 +171,7 @@ func tagBytes(b []byte) int {
 			size += 10 // footer
 		}
 		return size
-	case len(b) >= 32 && string(b[:8]) == "APETAGEX":
-		const isHeader = 0x20 // else it is a footer, whose tag is behind us
-		if b[23]&isHeader == 0 {
-			return 32
-		}
+	case len(b) >= 32 && string(b[:8]) == "APETAGEX" && b[23]&0x20 != 0: // a header; what a footer ends is behind us
 		return 32 + int(b[12]) + int(b[13])<<8 + int(b[14])<<16 // 16 MiB are enough
 	case len(b) >= 3 && string(b[:3]) == "TAG":
 		return 128

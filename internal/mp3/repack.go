@@ -55,23 +55,27 @@ func mainData(f Frame) ([]byte, error) {
 	return f.room()[:size], nil
 }
 
+// readAhead is how many bytes mpg123 takes from behind the main data. Where there are fewer, it loses its place: a short
+// granule at the end of a frame without any is misread (1.31; LAME's own frames are too). They are not lost, but the next
+// frame's.
+const readAhead = 8
+
 // fit returns the frame without main data, in the smallest size that leaves room for so many bytes, the free ones before it
 // included.
 func (p *packer) fit(f Frame, size int) (Frame, error) {
-	fixed := len(f) - len(f.room())
-	for index := byte(1); index <= maxIndex; index++ {
-		total := sizeAt(f, index)
-		if p.free+total-fixed < size {
-			continue
-		}
-		packed := make(Frame, total)
-		copy(packed, f[:fixed])
-		packed[2] = packed[2]&0x0F | index<<4
-		packed.setMainDataBegin(p.free)
-		packed.protect()
-		return packed, nil
+	fixed, index := len(f)-len(f.room()), byte(1)
+	for index < maxIndex && p.free+sizeAt(f, index)-fixed < size+readAhead {
+		index++
 	}
-	return nil, errors.New("mp3: a frame fits no bitrate") // never: it had one
+	packed := make(Frame, sizeAt(f, index))
+	if p.free+len(packed)-fixed < size {
+		return nil, errors.New("mp3: a frame fits no bitrate") // never: it had one
+	}
+	copy(packed, f[:fixed])
+	packed[2] = packed[2]&0x0F | index<<4
+	packed.setMainDataBegin(p.free)
+	packed.protect()
+	return packed, nil
 }
 
 // place writes data to the free bytes, and the frames that are full then.

@@ -21,7 +21,7 @@ func (s sound) length() int { return len(s.pcm) / s.channels }
 
 // kinds are the sounds that are hard in different ways.
 var kinds = map[string]func(r *rand.Rand, rate int) func() float64{
-	"music": music, "speech": speech, "noise": noise, "clipped": clipped, "silence": silence,
+	"music": music, "speech": speech, "noise": noise, "clipped": clipped, "silence": silence, "whisper": whisper,
 }
 
 // makeSound makes the sound that the seed says; its channels have something in common, as those of recordings.
@@ -42,14 +42,21 @@ func makeSound(seed uint64, kind string, rate, channels int, seconds float64) so
 
 // music: decaying tones with harmonics, a few at once, struck at random.
 func music(r *rand.Rand, rate int) func() float64 {
-	type voice struct{ phase, step, level, decay float64 }
+	type voice struct {
+		left                      int
+		phase, step, level, decay float64
+	}
 	voices := make([]voice, 4)
 	return func() float64 {
 		sum := 0.0
 		for i := range voices {
 			v := &voices[i]
-			if r.IntN(rate/2) == 0 {
-				*v = voice{step: 2 * math.Pi * 110 * math.Pow(2, float64(r.IntN(36))/12) / float64(rate), level: 0.25 * r.Float64(), decay: 1 - 1/(float64(rate)*(0.1+r.Float64()))}
+			if v.left--; v.left < 0 {
+				*v = voice{
+					left:  r.IntN(rate),
+					step:  2 * math.Pi * 110 * math.Pow(2, float64(r.IntN(36))/12) / float64(rate),
+					level: 0.25 * r.Float64(), decay: 1 - 1/(float64(rate)*(0.1+r.Float64())),
+				}
 			}
 			v.phase += v.step
 			v.level *= v.decay
@@ -74,6 +81,19 @@ func speech(r *rand.Rand, rate int) func() float64 {
 		phase += pitch
 		low += 0.2 * (r.NormFloat64() - low)
 		return level * (math.Pow(math.Sin(phase), 7) + 0.3*low)
+	}
+}
+
+// whisper: speech with loudness from nearly nothing to full, which encoders adapt to slowly.
+func whisper(r *rand.Rand, rate int) func() float64 {
+	left, level, low := 0, 0.0, 0.0
+	return func() float64 {
+		if left--; left < 0 {
+			left = int(float64(rate) * (0.02 + 0.3*r.Float64()))
+			level = math.Pow(10, -4*r.Float64())
+		}
+		low += 0.2 * (r.NormFloat64() - low)
+		return level * low
 	}
 }
 

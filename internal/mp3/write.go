@@ -46,12 +46,12 @@ func (w *writer) add(f Frame) error {
 	return nil
 }
 
-// end writes the header. It leaves dst at the end of the frames.
-func (w *writer) end(last Frame) (Info, error) {
+// end writes the header, of a sound of so many samples if that is known. It leaves dst at the end of the frames.
+func (w *writer) end(last Frame, samples int64) (Info, error) {
 	if !isComplete(last) {
 		return Info{}, errHeader
 	}
-	header := w.tally.header(w.first, last)
+	header := w.tally.header(w.first, last, samples)
 	info, _ := parseInfo(header)
 	if err := w.buf.Flush(); err != nil {
 		return info, fmt.Errorf("write MP3: %w", err)

@@ -120,6 +120,7 @@ func mariadbArgs(dir string, more ...string) []string {
 	}
 	return append([]string{
 		"--no-defaults", "--user=" + me, "--datadir=" + filepath.Join(dir, "data"),
+		"--tmpdir=" + dir, // a server that starts removes the temporary tables in its own, be they another server's
 		"--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M", "--skip-log-bin", "--skip-name-resolve",
 	}, more...)
 }
