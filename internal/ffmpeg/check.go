@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"mp3converter/internal/job"
 )
@@ -15,14 +16,9 @@ import (
 // the binary is there, has the MP3 encoder and may write to the scratch folder.
 func (r Runner) Check(ctx context.Context) (version string, err error) {
 	r = r.withDefaults()
-	var banner bytes.Buffer
-	cmd, err := r.command(ctx, []string{"-version"}, 0, nil, nil)
+	banner, took, err := r.banner(ctx)
 	if err != nil {
-		return "", fmt.Errorf("run %s: %w", r.Path, err)
-	}
-	cmd.Stdout = &banner
-	if err := <-start(cmd); err != nil {
-		return "", fmt.Errorf("run %s: %w", r.Path, err)
+		return "", err
 	}
 	in, err := r.Temp()
 	if err != nil {
@@ -40,7 +36,28 @@ func (r Runner) Check(ctx context.Context) (version string, err error) {
 	if _, err := r.Convert(ctx, in, out, Options{Profile: job.Standard}); err != nil {
 		return "", fmt.Errorf("convert a test sound: %w", err)
 	}
-	return parseVersion(banner.Bytes()), nil
+	r.Cores.learn(took, punch(in, 0, 1) == nil)
+	return parseVersion(banner), nil
+}
+
+// banner returns ffmpeg's first words, and how long it takes to start; the best of a few tries, for others may be busy.
+func (r Runner) banner(ctx context.Context) (words []byte, took time.Duration, err error) {
+	const tries = 3
+	took = time.Hour
+	for range tries {
+		var banner bytes.Buffer
+		cmd, err := r.command(ctx, []string{"-version"}, 0, 0, nil, nil)
+		if err != nil {
+			return nil, 0, fmt.Errorf("run %s: %w", r.Path, err)
+		}
+		cmd.Stdout = &banner
+		began := time.Now()
+		if err := <-start(cmd, &group{}); err != nil {
+			return nil, 0, fmt.Errorf("run %s: %w", r.Path, err)
+		}
+		words, took = banner.Bytes(), min(took, time.Since(began))
+	}
+	return words, took, nil
 }
 
 // parseVersion finds 5.1.9 in "ffmpeg version 5.1.9 Copyright (c) …".

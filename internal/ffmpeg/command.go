@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,29 +43,42 @@ const overrun = time.Second
 
 // args are ffmpeg's arguments to encode.
 func (r Runner) args(format container.Format, o Options) []string {
-	args := append(r.input(format),
-		"-filter_threads", "1", "-af", "asetpts=PTS-STARTPTS", // so that a late beginning is no gap, see judge
-		"-threads", "1", "-c:a", "libmp3lame",
-	)
-	return append(append(args, encodings[o.profile()]...), o.output()...)
+	return slices.Concat(r.input(format), r.mostBytes(o), []string{"-filter_threads", "1", "-af", closeGap}, o.encoder(), o.output())
 }
 
 // copyArgs are ffmpeg's arguments to copy.
 func (r Runner) copyArgs(format container.Format, o Options) []string {
-	return append(append(r.input(format), "-c:a", "copy"), o.output()...)
+	return slices.Concat(r.input(format), []string{"-fs", strconv.FormatInt(r.MaxBytes, 10), "-c:a", "copy"}, o.output())
 }
 
-// input are the arguments up to what is to be made. A line of the log says how bad it is and is never folded into "repeated
-// n times".
+// common are for every run. A line of the log says how bad it is and is never folded into "repeated n times".
+var common = []string{"-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+level+warning", "-progress", "pipe:1"}
+
+// soundOnly takes the first audio track, and nothing of what is said about it.
+var soundOnly = []string{"-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"}
+
+// closeGap is so that a late beginning is no gap, see judge.
+const closeGap = "asetpts=PTS-STARTPTS"
+
+// input are the arguments up to what is to be made of a video.
 func (r Runner) input(format container.Format) []string {
-	return []string{
-		"-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+level+warning", "-progress", "pipe:1",
+	return slices.Concat(common, []string{
 		"-protocol_whitelist", "file", "-format_whitelist", string(format), "-codec_whitelist", decoders, "-max_streams", "64",
 		"-threads", "1", "-f", string(format), "-i", inPath,
-		"-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1",
-		"-t", strconv.FormatFloat((r.MaxDuration + overrun).Seconds(), 'f', 3, 64),
-		"-fs", strconv.FormatInt(r.MaxBytes, 10),
+	}, soundOnly, []string{"-t", strconv.FormatFloat((r.MaxDuration + overrun).Seconds(), 'f', 3, 64)})
+}
+
+func (r Runner) mostBytes(o Options) []string {
+	return []string{"-fs", strconv.FormatInt(r.limit(o.profile()), 10)}
+}
+
+// encoder are the arguments for LAME.
+func (o Options) encoder() []string {
+	args := []string{"-threads", "1", "-c:a", "libmp3lame"}
+	if packs(o.profile()) {
+		args = append(args, "-reservoir", "0")
 	}
+	return append(args, encodings[o.profile()]...)
 }
 
 // output are the arguments behind how it is made.
@@ -83,12 +97,12 @@ func cleanTitle(title string) string {
 
 // command builds a process that has the files and nothing else of ours, in a sandbox. Its descriptors are 0 (null), 1
 // (progress), 2 (log) and the files from 3 on.
-func (r Runner) command(ctx context.Context, args []string, bytes int64, read, write []*os.File) (*sandbox.Cmd, error) {
+func (r Runner) command(ctx context.Context, args []string, bytes, most int64, read, write []*os.File) (*sandbox.Cmd, error) {
 	jail := sandbox.Jail{
 		Layers:    r.Sandbox,
 		Memory:    r.MaxMemory,
 		CPU:       r.allowed(bytes, r.MaxDuration),
-		FileSize:  r.MaxBytes + 1<<20, // beyond what -fs lets through
+		FileSize:  most,
 		Files:     maxFiles,
 		Processes: maxProcesses,
 	}
@@ -102,8 +116,11 @@ func (r Runner) command(ctx context.Context, args []string, bytes int64, read, w
 
 // allowed is how long a conversion of so many bytes may take to make so much sound.
 func (r Runner) allowed(bytes int64, sound time.Duration) time.Duration {
-	return r.Wall + time.Duration(bytes)*time.Second/readRate + sound/time.Duration(r.Pace)
+	return r.Wall + reading(bytes) + sound/time.Duration(r.Pace)
 }
+
+// reading is the time that is granted to read so many bytes of a video.
+func reading(bytes int64) time.Duration { return time.Duration(bytes) * time.Second / readRate }
 
 const (
 	maxFiles = 64 // descriptors: libraries are opened one at a time

@@ -319,7 +319,7 @@ func TestTrust(t *testing.T) {
 	} {
 		err := Runner{}.withDefaults().trust(outcome{
 			video: video{Facts: tt.video}, findings: logged(tt.log), reach: seconds(tt.reach), ended: true,
-			mp3: mp3{container.Facts{Format: container.MP3, Sound: seconds(tt.seconds), Exact: true}, tt.bytes},
+			mp3: mp3File{container.Facts{Format: container.MP3, Sound: seconds(tt.seconds), Exact: true}, tt.bytes},
 		}, 8000)
 		if (err == nil) != tt.want {
 			t.Errorf("%s: %v, want trust %v", name, err, tt.want)

@@ -42,6 +42,7 @@ type Runner struct {
 	MaxBytes    int64           // an MP3 must be smaller; default 4 GiB
 	Sandbox     sandbox.Layers  // default what this kernel has
 	Spares      *sandbox.Spares // nil has each ffmpeg wait for a process
+	Cores       *Cores          // shared by all conversions of the machine; nil has each use one
 	MaxMemory   int64           // of ffmpeg's address space in bytes; default 1 GiB. Debian's needs 250 MB to load
 
 	// A conversion may run for Wall, plus a second for every Pace seconds of sound made so far and every 16 MiB of
@@ -117,21 +118,59 @@ func (r Runner) Convert(ctx context.Context, in, out *os.File, o Options) (Resul
 
 // encode is Convert where nothing can be copied.
 func (r Runner) encode(ctx context.Context, in, out *os.File, video video, o Options) (Result, error) {
-	p := &process{
-		runner: r, in: in, out: out, video: video,
-		args:     r.args(video.Format, o),
-		progress: newProgress(video.Sound, o.Progress),
-		findings: newFindings(),
+	o.Progress = growing(o.Progress)
+	c := conversion{r, in, out, video, o, r.Cores.enter()}
+	defer c.seat.leave()
+	if c.maySplit() {
+		result, err := c.split(ctx)
+		if !errors.Is(err, errSerial) {
+			return result, err
+		}
+		c.seat.alone()
+		c.seat.say("serial")
 	}
-	p.findings.tables = video.Format == container.MP4
+	return c.serial(ctx)
+}
+
+// conversion is one call of encode.
+type conversion struct {
+	Runner
+
+	in, out *os.File
+	video   video
+	options Options
+	seat    *seat
+}
+
+// serial has one process do it all.
+func (c conversion) serial(ctx context.Context) (Result, error) {
+	p := c.process(c.args(c.video.Format, c.options))
+	p.out, p.most = c.out, c.limit(c.options.profile())+beyond
+	p.progress = newProgress(c.video.Sound, c.options.Progress)
 	if err := p.run(ctx); err != nil {
 		return Result{}, err
 	}
-	mp3, err := readMP3(out)
+	result, err := c.result(p, c.limit(c.options.profile()))
+	if err != nil || !packs(c.options.profile()) {
+		return result, err
+	}
+	return c.repack(result)
+}
+
+// process reads the video.
+func (c conversion) process(args []string) *process {
+	return &process{runner: c.Runner, in: c.in, video: c.video, args: args, progress: newProgress(0, nil), findings: c.video.findings()}
+}
+
+// result judges the MP3, which must be smaller than the limit, by what the process has seen of the video.
+func (c conversion) result(p *process, limit int64) (Result, error) {
+	mp3, err := readMP3(c.out)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := r.judge(p.outcome(mp3)); err != nil {
+	o := p.outcome(mp3)
+	o.limit = limit
+	if err := c.judge(o); err != nil {
 		return Result{}, err
 	}
 	return p.result(mp3), nil
@@ -141,6 +180,13 @@ func (r Runner) encode(ctx context.Context, in, out *os.File, video video, o Opt
 type video struct {
 	container.Facts
 	bytes int64
+}
+
+// findings are for a log about the video.
+func (v video) findings() *findings {
+	f := newFindings()
+	f.tables = v.Format == container.MP4
+	return f
 }
 
 // examine reads the video's headers and refuses what is already certain not to end well.

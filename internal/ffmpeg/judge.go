@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -28,20 +29,22 @@ func enough(sound, want time.Duration) bool { return sound >= want-max(want/shar
 // outcome is all there is to judge a run of ffmpeg by.
 type outcome struct {
 	video    video
-	mp3      mp3
+	mp3      mp3File
 	findings *findings
 	reach    time.Duration  // see progress
 	ended    bool           // see progress
 	signal   syscall.Signal // that ended ffmpeg; 0 is none
 	code     int            // exit status
 	cpu      time.Duration  // that ffmpeg has used
+	limit    int64          // the MP3 must be smaller; 0 is MaxBytes
+	ours     bool           // what it read was of our making, and nothing is the video's fault
 }
 
-func (p *process) result(m mp3) Result {
+func (p *process) result(m mp3File) Result {
 	return Result{Duration: m.Sound, Bytes: m.bytes, Began: p.began, Ended: p.over}
 }
 
-func (p *process) outcome(m mp3) outcome {
+func (p *process) outcome(m mp3File) outcome {
 	o := outcome{
 		video: p.video, mp3: m, findings: p.findings, reach: p.progress.reach(), ended: p.progress.ended(),
 		code: p.state.ExitCode(), cpu: p.state.UserTime() + p.state.SystemTime(),
@@ -52,27 +55,27 @@ func (p *process) outcome(m mp3) outcome {
 	return o
 }
 
-// mp3 is what lies in the output file.
-type mp3 struct {
+// mp3File is what lies in the output file.
+type mp3File struct {
 	container.Facts
 	bytes int64
 }
 
 // readMP3 reads the length that ffmpeg has written into the MP3's head at the end. No bytes, or others, are no error.
-func readMP3(out *os.File) (mp3, error) {
+func readMP3(out *os.File) (mp3File, error) {
 	info, err := out.Stat()
 	if err != nil {
-		return mp3{}, fmt.Errorf("read mp3: %w", err)
+		return mp3File{}, fmt.Errorf("read mp3: %w", err)
 	}
 	facts, err := container.Read(out, info.Size())
 	if err != nil && !errors.Is(err, container.ErrEmpty) && !errors.Is(err, container.ErrUnknown) {
-		return mp3{}, fmt.Errorf("read mp3: %w", err)
+		return mp3File{}, fmt.Errorf("read mp3: %w", err)
 	}
-	return mp3{facts, info.Size()}, nil
+	return mp3File{facts, info.Size()}, nil
 }
 
 // whole reports whether the MP3 says how long it is and is no shorter.
-func (m mp3) whole() bool { return m.Format == container.MP3 && m.Exact && !m.Cut }
+func (m mp3File) whole() bool { return m.Format == container.MP3 && m.Exact && !m.Cut }
 
 // What sound is like, from telephones to studios: 16 channels are what the cable of a broadcast camera carries, and the most
 // that ffmpeg mixes down.
@@ -101,21 +104,10 @@ func (r Runner) refuse(f container.Facts) error {
 
 // judge returns nil if the MP3 is the video's sound.
 func (r Runner) judge(o outcome) error {
+	if err := r.finished(o); err != nil {
+		return err
+	}
 	switch {
-	case o.findings.has(diskFull): // with any exit status, 0 among them
-		return fmt.Errorf("ffmpeg: %w: %s", job.ErrTransient, o.findings.complaint)
-	case o.findings.has(noMemory): // the same: what it could not decode it leaves out
-		return fmt.Errorf("ffmpeg: out of memory: %s", o.findings.complaint)
-	case o.mp3.bytes >= r.MaxBytes, o.signal == syscall.SIGXFSZ:
-		return job.Failing(job.ReasonTooLarge, "%d MB is the limit", r.MaxBytes/1e6)
-	case o.signal == syscall.SIGKILL && o.cpu > r.allowed(o.video.bytes, r.MaxDuration)-time.Second: // the kernel counts more finely
-		return job.Failing(job.ReasonTooSlow, "%s of sound in %s of a processor's time", clock(o.reach), clock(o.cpu))
-	case o.signal != 0:
-		return fmt.Errorf("ffmpeg: ended by signal: %v", o.signal)
-	case o.code != 0:
-		return o.refusal()
-	case !o.ended:
-		return errors.New("ffmpeg: ended without a word")
 	case max(o.reach, o.mp3.Sound) > r.MaxDuration:
 		return job.Failing(job.ReasonTooLong, "more than %s", clock(r.MaxDuration))
 	case o.reach == 0:
@@ -126,9 +118,35 @@ func (r Runner) judge(o outcome) error {
 	return o.complete()
 }
 
+// finished returns nil if ffmpeg came to the end of its work, whatever that is worth.
+func (r Runner) finished(o outcome) error {
+	switch {
+	case o.findings.has(diskFull): // with any exit status, 0 among them
+		return fmt.Errorf("ffmpeg: %w: %s", job.ErrTransient, o.findings.complaint)
+	case o.findings.has(noMemory): // the same: what it could not decode it leaves out
+		return fmt.Errorf("ffmpeg: out of memory: %s", o.findings.complaint)
+	case o.mp3.bytes >= cmp.Or(o.limit, r.MaxBytes), o.signal == syscall.SIGXFSZ:
+		return r.tooLarge()
+	case o.signal == syscall.SIGKILL && o.cpu > r.allowed(o.video.bytes, r.MaxDuration)-time.Second: // the kernel counts more finely
+		return job.Failing(job.ReasonTooSlow, "%s of sound in %s of a processor's time", clock(o.reach), clock(o.cpu))
+	case o.signal != 0:
+		return fmt.Errorf("ffmpeg: ended by signal: %v", o.signal)
+	case o.code != 0:
+		return o.refusal()
+	case !o.ended:
+		return errors.New("ffmpeg: ended without a word")
+	}
+	return nil
+}
+
+func (r Runner) tooLarge() error {
+	return job.Failing(job.ReasonTooLarge, "%d MB is the limit", r.MaxBytes/1e6)
+}
+
 // refusal says why ffmpeg gave up.
 func (o outcome) refusal() error {
 	switch f := o.findings; {
+	case o.ours: // below
 	case f.has(noTrack):
 		return job.Failing(job.ReasonNoAudio, "")
 	case f.has(noDecoder), f.has(noMixing):

@@ -106,7 +106,7 @@ func TestJudge(t *testing.T) {
 			t.Parallel()
 			r := Runner{MaxBytes: 1000, MaxDuration: time.Hour}.withDefaults()
 			err := r.judge(outcome{
-				video: video{Facts: tt.video}, mp3: mp3{tt.mp3, tt.bytes}, findings: logged(tt.log...), code: tt.code, signal: tt.signal,
+				video: video{Facts: tt.video}, mp3: mp3File{tt.mp3, tt.bytes}, findings: logged(tt.log...), code: tt.code, signal: tt.signal,
 				reach: max(seconds(tt.reach), tt.mp3.Sound), ended: !tt.silent, cpu: tt.cpu,
 			})
 			failure := (*job.Failure)(nil)

@@ -21,20 +21,22 @@ import (
 // near is how far an MP3's length may be from the sound that the clip was made with: codecs work in frames.
 const near = 80 * time.Millisecond
 
-// convert runs the real ffmpeg on a file and returns the MP3's path. If pictures can be left out of the file, it does so
-// again without them: nothing may come of that.
+// convert runs the real ffmpeg on a file, in several processes where that is done, and returns the MP3's path. It does so again in
+// one process, and without the pictures if those can be left out of the file: nothing may come of either.
 func convert(tb testing.TB, r Runner, path string, o Options) (string, Result, error) {
 	tb.Helper()
+	r.Cores = cmp.Or(r.Cores, forced())
 	mp3, result, err := convertFile(tb, r, path, o)
 	if holed, ok := withHoles(tb, path); ok {
-		o.Progress = nil
-		again, _, other := convertFile(tb, r, holed, o)
-		switch {
-		case fmt.Sprint(err) != fmt.Sprint(other):
-			tb.Errorf("with its pictures: %v, without: %v", err, other)
-		case err == nil && !bytes.Equal(read(tb, mp3), read(tb, again)):
-			tb.Error("with and without its pictures the MP3s differ")
-		}
+		path = holed
+	}
+	r.Cores, o.Progress = nil, nil
+	again, _, other := convertFile(tb, r, path, o)
+	switch {
+	case fmt.Sprint(err) != fmt.Sprint(other):
+		tb.Errorf("in several processes and with its pictures: %v, in one and without: %v", err, other)
+	case err == nil && !bytes.Equal(read(tb, mp3), read(tb, again)):
+		tb.Error("in several processes and with its pictures, or in one and without, the MP3s differ")
 	}
 	return mp3, result, err
 }
@@ -118,7 +120,7 @@ func TestEveryContainerGivesItsSound(t *testing.T) {
 		"MP3 without a header":              {Ext: "mp3", Flags: []string{"-write_xing", "0"}},
 		"WAV":                               {Ext: "wav"},
 		"FLAC":                              {Ext: "flac"},
-		"Ogg of Vorbis":                     {Ext: "ogg"},
+		"Ogg of Vorbis":                     {Ext: "ogg", Flags: []string{"-q:a", "9"}},
 		"Ogg of Opus":                       {Ext: "ogg", Audio: "libopus"},
 		"AAC without a container":           {Ext: "aac"},
 		"one second":                        {Seconds: 1},
@@ -131,8 +133,8 @@ func TestEveryContainerGivesItsSound(t *testing.T) {
 			Seconds: 6, Sound: 2, Flags: []string{"-movflags", "+frag_keyframe"},
 		},
 		"sound only, in MKV":           {Ext: "mkv", Video: testmedia.None},
-		"8 kHz mono":                   {Rate: 8000},
-		"11.025 kHz":                   {Ext: "wav", Rate: 11025},
+		"8 kHz mono":                   {Rate: 8000, Seconds: 14},
+		"11.025 kHz":                   {Ext: "wav", Rate: 11025, Seconds: 12},
 		"96 kHz":                       {Ext: "flac", Rate: 96000},
 		"5.1":                          {Ext: "mkv", Audio: "ac3", Layout: "5.1"},
 		"5.1 in AAC":                   {Layout: "5.1"},
@@ -143,9 +145,11 @@ func TestEveryContainerGivesItsSound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sound := cmp.Or(spec.Sound, spec.Seconds, 2)
+			spec.Seconds = cmp.Or(spec.Seconds, 6)
+			sound := cmp.Or(spec.Sound, spec.Seconds)
+			cores, said := traced()
 			percent := -1
-			mp3, result, err := convert(t, Runner{}, testmedia.Clip(t, spec), Options{Progress: func(p int) {
+			mp3, result, err := convert(t, Runner{Cores: cores}, testmedia.Clip(t, spec), Options{Progress: func(p int) {
 				if p <= percent || p > 99 {
 					t.Errorf("progress went from %d to %d", percent, p)
 				}
@@ -157,6 +161,9 @@ func TestEveryContainerGivesItsSound(t *testing.T) {
 			heard := checkMP3(t, mp3, result, seconds(sound))
 			if math.Abs(heard.Pitch-440) > 25 {
 				t.Errorf("the tone has %.0f Hz, want the first track's 440", heard.Pitch)
+			}
+			if sound > 5 && !result.Copied && (strings.Count(said(), "segment") < 2 || strings.Contains(said(), "serial")) {
+				t.Errorf("it was made of %s, want two segments or more", said())
 			}
 		})
 	}
@@ -233,7 +240,14 @@ func TestTwoHours(t *testing.T) {
 		"-f", "lavfi", "-i", "testsrc=s=32x32:r=1:d=7200", "-f", "lavfi", "-i", "sine=f=440:r=8000:d=7200",
 		"-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-b:a", "16k")
 	var percents []int
-	mp3, result, err := convertFile(t, Runner{}, clip, Options{Progress: func(p int) { percents = append(percents, p) }})
+	c := NewCores(2)
+	c.learn(0, true)
+	scratch, full := t.TempDir(), int64(0)
+	mp3, result, err := convertFile(t, Runner{Cores: c, Scratch: scratch}, clip, Options{Progress: func(p int) {
+		percents = append(percents, p)
+		_, bytes := descriptorsOf(t, scratch)
+		full = max(full, bytes)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,6 +256,9 @@ func TestTwoHours(t *testing.T) {
 		if diff := got - 2*time.Hour; diff < -near || diff > 4*near {
 			t.Errorf("%s is %v, want 2 h", what, got)
 		}
+	}
+	if full == 0 || full > 80<<20 {
+		t.Errorf("there are %d bytes in the scratch folder, of the 230 MB of sound", full)
 	}
 	if len(percents) < 2 {
 		t.Errorf("progress was told at %v only", percents)

@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,14 +23,25 @@ import (
 type process struct {
 	runner   Runner
 	in, out  *os.File
-	video    video
+	video    video // that it reads; the zero value if in is of our making
 	args     []string
+	most     int64 // bytes that it may write; 0 is what an MP3 may have
 	progress *progress
 	findings *findings
-	state    *os.ProcessState
+	shared   bool // it is one of several, whose pace others watch
+
+	group group
+	state *os.ProcessState
 
 	began, over time.Time // of ffmpeg itself
+
+	mu    sync.Mutex
+	held  bool      // see hold
+	moved time.Time // when it was last let go on
 }
+
+// beyond is what a process may write more than -fs lets through.
+const beyond = 1 << 20
 
 // watchEvery is how often the limits on time are looked at.
 const watchEvery = 200 * time.Millisecond
@@ -39,12 +51,12 @@ const watchEvery = 200 * time.Millisecond
 func (p *process) run(ctx context.Context) error {
 	watched, kill := context.WithCancelCause(ctx)
 	defer kill(nil)
-	cmd, err := p.runner.command(watched, p.args, p.video.bytes, []*os.File{p.in}, []*os.File{p.out})
+	cmd, err := p.runner.command(watched, p.args, p.video.bytes, cmp.Or(p.most, p.runner.MaxBytes+beyond), []*os.File{p.in}, []*os.File{p.out})
 	if err != nil {
 		return fmt.Errorf("ffmpeg: %w", err)
 	}
 	cmd.Stdout, cmd.Stderr = p.progress, p.findings
-	start, done := time.Now(), start(cmd)
+	start, done := time.Now(), start(cmd, &p.group)
 	if err := failpoint.At(failpoint.FFmpegRunning); err != nil {
 		kill(err)
 	}
@@ -76,39 +88,63 @@ func (p *process) ended(ctx, watched context.Context, err error) error {
 	return nil
 }
 
-// late returns the reason to kill the process now, nil if there is none.
-//
-// Silence is unknown trouble, ours perhaps: a machine or disk that hangs. Being alive and yet slower than any machine
-// should be is put down to the video, since whoever tries again pays as much again.
+// late returns the reason to kill the process now, nil if there is none. Silence is unknown trouble, ours perhaps: a machine or
+// disk that hangs.
 func (p *process) late(start, now time.Time) error {
-	r, reach, sign := p.runner, p.progress.reach(), p.progress.sign()
-	if sign.Before(start) {
-		sign = start
+	p.mu.Lock()
+	held, sign := p.held, p.moved
+	p.mu.Unlock()
+	for _, t := range []time.Time{start, p.progress.sign()} {
+		if t.After(sign) {
+			sign = t
+		}
 	}
-	ran, reading := now.Sub(start), time.Duration(p.video.bytes)*time.Second/readRate
-	if silent := now.Sub(sign); silent >= r.Stall+reading {
+	if silent := now.Sub(sign); !held && silent >= p.runner.Stall+reading(p.video.bytes) {
 		return fmt.Errorf("ffmpeg: no sign of life for %v", silent.Round(time.Second))
 	}
-	if ran >= r.allowed(p.video.bytes, reach) {
+	if p.shared {
+		return nil
+	}
+	return p.runner.slow(now.Sub(start), p.video.bytes, p.progress.reach())
+}
+
+// slow returns the reason to end a conversion that has run for so long and made so much sound, nil if there is none. Being
+// alive and yet slower than any machine should be is put down to the video, since whoever tries again pays as much again.
+func (r Runner) slow(ran time.Duration, bytes int64, reach time.Duration) error {
+	if ran >= r.allowed(bytes, reach) {
 		return job.Failing(job.ReasonTooSlow, "%s of sound in %s", clock(reach), clock(ran))
 	}
 	return nil
 }
 
+// hold has the process stand still, or go on.
+func (p *process) hold(still bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if still == p.held {
+		return
+	}
+	p.held, p.moved = still, time.Now()
+	sign := syscall.SIGCONT
+	if still {
+		sign = syscall.SIGSTOP
+	}
+	_ = p.group.signal(sign) // it may be gone
+}
+
 // start supervises the command on a thread of its own: Pdeathsig fires when the thread ends that started the child.
-func start(cmd *sandbox.Cmd) <-chan error {
+func start(cmd *sandbox.Cmd, g *group) <-chan error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with the goroutine
-		done <- supervise(cmd)
+		done <- supervise(cmd, g)
 	}()
 	return done
 }
 
 // supervise runs the command to its end and kills what is left of its process group. A command that ran, however it
 // ended, is no error.
-func supervise(cmd *sandbox.Cmd) error {
-	var g group
+func supervise(cmd *sandbox.Cmd, g *group) error {
 	cmd.Cancel = g.kill
 	g.Lock() // until there is something to kill
 	if err := cmd.Start(); err != nil {
@@ -136,13 +172,15 @@ type group struct {
 	id int // 0 before and after
 }
 
-func (g *group) kill() error {
+func (g *group) kill() error { return g.signal(syscall.SIGKILL) }
+
+func (g *group) signal(s syscall.Signal) error {
 	g.Lock()
 	defer g.Unlock()
 	if g.id == 0 {
 		return os.ErrProcessDone
 	}
-	return syscall.Kill(-g.id, syscall.SIGKILL)
+	return syscall.Kill(-g.id, s)
 }
 
 // end kills the group for the last time.

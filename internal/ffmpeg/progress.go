@@ -13,6 +13,7 @@ type progress struct {
 	lines
 	want   time.Duration // of sound; 0 is unknown
 	report func(percent int)
+	news   func() // nil, or called at the end of each block
 
 	mu      sync.Mutex
 	made    time.Duration // where in the sound the MP3 has come to
@@ -79,6 +80,26 @@ func (p *progress) reached(made time.Duration) {
 
 func (p *progress) alive(end bool) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.last, p.end = time.Now(), end
+	p.mu.Unlock()
+	if p.news != nil {
+		p.news()
+	}
+}
+
+// growing passes on what is more than all before; nil stays nil.
+func growing(report func(percent int)) func(percent int) {
+	if report == nil {
+		return nil
+	}
+	var mu sync.Mutex
+	most := -1
+	return func(percent int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if percent > most {
+			most = percent
+			report(percent)
+		}
+	}
 }

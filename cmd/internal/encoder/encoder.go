@@ -23,10 +23,10 @@ import (
 
 // Settings are the variables behind it.
 type Settings struct {
-	Workers     int              `env:"WORKERS" envDefault:"0" doc:"conversions at once, each one core; 0 is one for each processor"`
+	Workers     int              `env:"WORKERS" envDefault:"0" doc:"conversions at once, each one core and a part of the idle ones; 0 is one for each processor"`
 	FFmpeg      string           `env:"FFMPEG" doc:"the ffmpeg program; without it the one beside this program's own file, else the one in PATH"`
 	Sandbox     string           `env:"SANDBOX" envDefault:"best" doc:"required: do not start unless the kernel can keep ffmpeg from all else (Landlock, seccomp); best: go without what it lacks, and say so; off: go without, for an FFMPEG that is a script"`
-	Scratch     string           `env:"SCRATCH_DIR" envDefault:"/tmp" doc:"folder for the running conversions: WORKERS times the largest video and its MP3"`
+	Scratch     string           `env:"SCRATCH_DIR" envDefault:"/tmp" doc:"folder for the running conversions: WORKERS times the largest video, its MP3 and 256 MB"`
 	MaxDuration settings.Seconds `env:"MAX_DURATION_SECONDS" envDefault:"43200" doc:"longest sound; a longer one fails as too_long"`
 	Stall       settings.Seconds `env:"FFMPEG_STALL_SECONDS" envDefault:"20" doc:"an ffmpeg silent for this long, and a second more for every 16 MiB of video, is killed; the conversion has crashed"`
 	Wall        settings.Seconds `env:"FFMPEG_WALL_SECONDS" envDefault:"30" doc:"a conversion that takes this long, and a second more for every 16 MiB of video and every 5 seconds of sound made, fails as too_slow"`
@@ -95,6 +95,7 @@ func New(p *daemon.Process, s Settings) Encoder {
 	p.Defer(spares.Wait)
 	e := Encoder{ffmpeg.Runner{
 		Path: path, Sandbox: layers, Spares: spares, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3, Stall: s.Stall.D(), Wall: s.Wall.D(),
+		Cores: ffmpeg.NewCores(min(s.Parallel(), runtime.GOMAXPROCS(0))),
 	}, p, new(atomic.Bool)}
 	p.Needs("ffmpeg", func(context.Context) error {
 		if !e.works.Load() {

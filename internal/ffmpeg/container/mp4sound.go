@@ -50,7 +50,7 @@ type run struct {
 
 // maxRuns bounds memory: 12 hours of two tracks in runs of a second have 90,000. Beyond it samples lie so close together
 // that there is nothing to leave out.
-const maxRuns = 1 << 19
+const maxRuns = 1 << 18
 
 func (l *layout) unless(ok bool) { l.sure = l.sure && ok }
 
