@@ -6,6 +6,7 @@ TOOLS    := $(CURDIR)/.tools
 COMMANDS := auth gateway converter notification mp3converter
 FILE     ?=
 PKG      ?= ./...
+BENCH    ?=
 MINUTES  ?= 10
 INGRESS  ?=
 REUSE    ?=
@@ -73,8 +74,8 @@ e2e: ## install, use, disturb and uninstall it all on the Kubernetes of KUBECONF
 	@.ci/deps demo
 	go test -count=1 -v -timeout 90m ./internal/e2e -e2e -ingress '$(INGRESS)' $(if $(REUSE),-reuse)
 
-bench: deps tools build ## compare with bare ffmpeg and the bare store, side by side: ratios
-	go run ./internal/bench
+bench: deps tools bin/ffmpeg ## compare with bare ffmpeg and the bare store and broker, side by side: ratios, and which got worse; make bench [BENCH="-full -strict"]
+	go run ./internal/bench $(BENCH)
 
 fuzz: ## fuzz each target for FUZZTIME (30s), then convert MUTANTS (10000) damaged files
 	@go list -f '{{.Dir}}' ./... | xargs grep -ls '^func Fuzz' --include='*_test.go' -r | sort -u | while read -r file; do \

@@ -7,7 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
+	"time"
+
+	"mp3converter/internal/job"
 )
 
 // client is a user who has logged in. Uploads and downloads are as curl does them: one connection each, a form of known
@@ -71,6 +75,50 @@ func (c *client) upload(ctx context.Context, file io.Reader, size int64) (id str
 		return "", fmt.Errorf("read the answer to an upload: %w", err)
 	}
 	return job.ID, wantBytes(job.Bytes, size)
+}
+
+// uploadFile uploads a file and returns the id of its job and when the gateway had taken it.
+func (c *client) uploadFile(ctx context.Context, path string) (id string, taken time.Time, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", taken, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", taken, err
+	}
+	id, err = c.upload(ctx, f, info.Size())
+	return id, time.Now(), err
+}
+
+// job is what the gateway says of one.
+func (c *client) job(ctx context.Context, id string) (job.Job, error) {
+	req, err := c.request(ctx, http.MethodGet, "/jobs/"+id, nil)
+	if err != nil {
+		return job.Job{}, err
+	}
+	resp, err := c.send(req)
+	if err != nil {
+		return job.Job{}, err
+	}
+	defer resp.Body.Close()
+	var view struct {
+		State    job.State  `json:"state"`
+		Reason   job.Reason `json:"reason"`
+		Detail   string     `json:"detail"`
+		Attempts int        `json:"attempts"`
+		Seconds  float64    `json:"duration_seconds"`
+		Started  time.Time  `json:"started_at"`
+		Ended    time.Time  `json:"ended_at"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&view); err != nil {
+		return job.Job{}, fmt.Errorf("read job %s: %w", id, err)
+	}
+	return job.Job{
+		ID: id, State: view.State, Reason: view.Reason, Detail: view.Detail, Attempt: view.Attempts,
+		Duration: time.Duration(view.Seconds * float64(time.Second)), Started: view.Started, Ended: view.Ended,
+	}, nil
 }
 
 // uploadNoise uploads a file that nothing can be made of.

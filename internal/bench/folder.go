@@ -95,16 +95,17 @@ const demoUser = "demo@example.com"
 
 var demoPassword = regexp.MustCompile(`password (\S+)`)
 
-// newSuite runs the suite on a folder, which goes when it is closed.
-func (b *bench) newSuite(ctx context.Context, dir string) (*suite, error) {
+// newSuite runs the suite on a folder, which goes when it is closed. It converts nothing unless environ says with what.
+func (b *bench) newSuite(ctx context.Context, dir string, environ ...string) (*suite, error) {
 	addr, err := testserver.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
 	s := &suite{dir: dir}
-	s.program, err = b.run(ctx, "mp3converter", "DATA_DIR="+dir, "LISTEN="+addr, "INBOX_LISTEN=127.0.0.1:0",
+	s.program, err = b.run(ctx, "mp3converter", append([]string{
+		"DATA_DIR=" + dir, "LISTEN=" + addr, "INBOX_LISTEN=127.0.0.1:0",
 		"FFMPEG=/dev/null", "SCRATCH_DIR=/dev/null", // neither works: conversions of what is uploaded are put off, and use nothing
-	)
+	}, environ...)...)
 	if err != nil {
 		return nil, err
 	}

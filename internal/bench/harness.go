@@ -60,6 +60,9 @@ func (b *bench) build(ctx context.Context) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w: %s", err, strings.TrimSpace(string(out)))
 	}
+	if path := b.static(); path != "" {
+		return os.Symlink(path, filepath.Join(b.programs, "ffmpeg")) // beside them, as in the image
+	}
 	return nil
 }
 

@@ -2,7 +2,7 @@
 // raw inserts into and reads from the same store, a conversion with bare ffmpeg. Both sides of each comparison run in turn
 // within one run, and what counts is their ratio: absolute times are the machine's. `make bench` runs it.
 //
-// One file holds each measurement: upload.go, download.go, folder.go, convert.go. A new one is a function that returns a
+// One file holds each measurement: upload.go, download.go, folder.go, convert.go and so on. A new one is a function that returns a
 // table, and a line in measurements. What judges right and wrong is the tests' affair; the bench only makes sure that it
 // measures something that worked.
 package main
@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -28,20 +29,24 @@ import (
 type measurement struct {
 	name string
 	run  func(ctx context.Context, b *bench) (table, error)
+	full bool // only with -full, or by its name: it has no goal
 }
 
 // measurements are in the order in which they run.
 func measurements() []measurement {
 	return []measurement{
-		{"upload", measureUpload},
-		{"download", measureDownload},
-		{"folder", measureFolder},
-		{"firstbyte", measureFirstByte},
-		{"crowd", measureCrowd},
-		{"login", measureLogin},
-		{"validate", measureValidate},
-		{"convert", measureConvert},
-		{"short", measureShort},
+		{name: "upload", run: measureUpload},
+		{name: "download", run: measureDownload},
+		{name: "folder", run: measureFolder, full: true},
+		{name: "firstbyte", run: measureFirstByte},
+		{name: "crowd", run: measureCrowd},
+		{name: "login", run: measureLogin},
+		{name: "validate", run: measureValidate},
+		{name: "convert", run: measureConvert},
+		{name: "short", run: measureShort},
+		{name: "many", run: measureMany},
+		{name: "messages", run: measureMessages},
+		{name: "waiting", run: measureWaiting},
 	}
 }
 
@@ -51,11 +56,15 @@ type settings struct {
 	Most     int64         `json:"most_mb"`  // of all files that are under way at once; 0 for any number
 	Parallel []int         `json:"parallel"` // how many files at once, ascending
 	Rounds   int           `json:"rounds"`   // of either side of each comparison
-	Seconds  int           `json:"seconds"`  // of the video
+	Full     bool          `json:"full"`     // everything
+	Clips    []string      `json:"clips"`    // of the corpus; none for all
 	Batch    int           `json:"raw_batch_chunks"`
 	Writers  int           `json:"raw_writers_per_file"`
 	Only     []string      `json:"only"`
 	Out      string        `json:"-"`
+	Against  string        `json:"-"` // the report to compare with
+	Strict   bool          `json:"-"` // a regression is an error
+	Readme   bool          `json:"-"` // measure nothing
 	Timeout  time.Duration `json:"-"`
 }
 
@@ -65,7 +74,11 @@ func main() {
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case s.Readme:
+		err = publish(".")
+	default:
 		err = measure(s)
 	}
 	if err != nil {
@@ -85,22 +98,29 @@ func parse(args []string) (settings, error) {
 		return err
 	})
 	set.IntVar(&s.Rounds, "rounds", 2, "`times` that either side of a comparison runs")
-	set.IntVar(&s.Seconds, "seconds", 600, "`length` of the video to convert")
+	set.BoolVar(&s.Full, "full", false, "measure what has no goal, too, and convert the whole corpus, two hours among it")
+	set.Func("clips", "semicolon-separated `names` of the videos to convert (default the corpus without what takes minutes)", func(text string) error {
+		s.Clips = strings.Split(text, ";")
+		return s.knowsClips()
+	})
 	set.IntVar(&s.Batch, "raw-batch", 3, "`chunks` in one raw insert; the default is what package mongodb does")
 	set.IntVar(&s.Writers, "raw-writers", 2, "raw inserts at once for one file; the default is what package mongodb does")
-	set.Func("only", "comma-separated `names` of what to measure, of "+strings.Join(names(), ", ")+" (default all)", func(text string) error {
+	set.Func("only", "comma-separated `names` of what to measure, of "+strings.Join(names(), ", ")+" (default all that have a goal)", func(text string) error {
 		s.Only = strings.Split(text, ",")
 		return known(s.Only)
 	})
 	set.StringVar(&s.Out, "out", filepath.Join("bin", "bench.json"), "`file` for all samples, as JSON")
-	set.DurationVar(&s.Timeout, "timeout", 30*time.Minute, "`time` after which it gives up")
+	set.StringVar(&s.Against, "against", results, "`file` of an earlier run to compare with")
+	set.BoolVar(&s.Strict, "strict", false, "fail if a ratio is worse than in that file by more than 10 %")
+	set.BoolVar(&s.Readme, "readme", false, "measure nothing: bring README and the plots to what "+results+" says")
+	set.DurationVar(&s.Timeout, "timeout", time.Hour, "`time` after which it gives up")
 	if err := set.Parse(args); err != nil {
 		return s, err
 	}
 	if set.NArg() > 0 {
 		return s, fmt.Errorf("unknown argument %q", set.Arg(0))
 	}
-	if s.MB < 1 || s.Most < 0 || s.Rounds < 1 || s.Seconds < 1 || s.Batch < 1 || s.Writers < 1 {
+	if s.MB < 1 || s.Most < 0 || s.Rounds < 1 || s.Batch < 1 || s.Writers < 1 {
 		return s, errors.New("sizes, numbers and times are at least 1")
 	}
 	return s, nil
@@ -137,6 +157,31 @@ func known(only []string) error {
 	return nil
 }
 
+// measures reports whether a measurement is to be made.
+func (s settings) measures(m measurement) bool {
+	if len(s.Only) > 0 {
+		return slices.Contains(s.Only, m.name)
+	}
+	return s.Full || !m.full
+}
+
+// wants reports whether a clip is to be converted.
+func (s settings) wants(c clip) bool {
+	if len(s.Clips) > 0 {
+		return slices.Contains(s.Clips, c.Name)
+	}
+	return s.Full || !c.full
+}
+
+func (s settings) knowsClips() error {
+	for _, name := range s.Clips {
+		if !slices.ContainsFunc(corpus(), func(c clip) bool { return c.Name == name }) {
+			return fmt.Errorf("there is no video %q", name)
+		}
+	}
+	return nil
+}
+
 // bytesEach is the size of a file when so many are under way at once.
 func (s settings) bytesEach(parallel int) int64 {
 	size := s.MB * mega
@@ -161,7 +206,7 @@ func measure(s settings) error {
 	report := newReport(ctx, s)
 	var failed []error
 	for _, m := range measurements() {
-		if ctx.Err() != nil || len(s.Only) > 0 && !slices.Contains(s.Only, m.name) {
+		if ctx.Err() != nil || !s.measures(m) {
 			continue
 		}
 		t, err := m.run(ctx, b)
@@ -170,9 +215,29 @@ func measure(s settings) error {
 			failed = append(failed, fmt.Errorf("measure %s: %w", m.name, err))
 			continue
 		}
+		t.Name, t.When, t.Commit = m.name, time.Now().UTC().Truncate(time.Second), report.Machine.Commit
 		t.print(os.Stdout)
 		report.Tables = append(report.Tables, t)
+		failed = append(failed, report.write(s.Out)) // now: who knows whether the rest comes to an end
 	}
 	report.finish(os.Stdout)
-	return errors.Join(append(failed, context.Cause(ctx), report.write(s.Out))...)
+	failed = append(failed, context.Cause(ctx), s.regressed(report))
+	return errors.Join(append(failed, report.write(s.Out))...)
+}
+
+// regressed tells what is worse than in the run to compare with, if there is one.
+func (s settings) regressed(now *report) error {
+	before, err := readReport(s.Against)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	worse := regressions(before, now)
+	tell(os.Stdout, worse, s.Against)
+	if s.Strict && len(worse) > 0 {
+		return fmt.Errorf("%d values are worse than in %s", len(worse), s.Against)
+	}
+	return nil
 }

@@ -42,6 +42,9 @@ func TestFlagsAreCheckedBeforeAnythingIsStarted(t *testing.T) {
 			t.Errorf("%s: parse(%q) = %+v, want an error", name, args, s)
 		}
 	}
+	if folder := (measurement{name: "folder", full: true}); (settings{}).measures(folder) || !(settings{Full: true}).measures(folder) || !(settings{Only: []string{"folder"}}).measures(folder) {
+		t.Error("what has no goal is not measured when it should be, or when not")
+	}
 	s, err := parse([]string{"-parallel", "16,1,4,1", "-only", "convert"})
 	if err != nil || !slices.Equal(s.Parallel, []int{1, 4, 16}) || !slices.Equal(s.Only, []string{"convert"}) {
 		t.Errorf("parse = %+v, %v", s, err)

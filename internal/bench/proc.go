@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // tick is the unit of times in /proc/PID/stat: USER_HZ, 100 on every Linux that Go runs on.
@@ -19,14 +21,26 @@ func (c cpuTime) minus(before cpuTime) cpuTime {
 	return cpuTime{c.own - before.own, c.children - before.children}
 }
 
-// cpuOf reads a process's /proc/PID/stat.
+// total is the whole tree's.
+func (c cpuTime) total() time.Duration { return c.own + c.children }
+
+// cpuOf reads a process's clock, to the nanosecond, and of its /proc/PID/stat what the children have used, to the tick.
 func cpuOf(pid int) (cpuTime, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return cpuTime{}, err
 	}
 	s, err := parseStat(string(text))
-	return s.cpu, err
+	if err != nil {
+		return cpuTime{}, err
+	}
+	const scheduled = 2 // CPUCLOCK_SCHED: what clock_getcpuclockid returns for a process
+	var own unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &own); err != nil {
+		return cpuTime{}, fmt.Errorf("read the clock of process %d: %w", pid, err)
+	}
+	s.cpu.own = time.Duration(own.Nano())
+	return s.cpu, nil
 }
 
 // procStat is what we read of /proc/PID/stat.
@@ -75,6 +89,11 @@ func memoryOf(pid int) (memory, error) {
 		return memory{}, err
 	}
 	return parseStatus(string(text))
+}
+
+// forgetPeak makes a process's peak what it has now.
+func forgetPeak(pid int) error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
 }
 
 // parseStatus finds VmRSS and VmHWM, which the kernel gives in units of 1024 bytes. A process that has ended, and was not

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
@@ -66,7 +69,35 @@ func TestTheKernelIsUnderstood(t *testing.T) {
 	if m, err := memoryOf(os.Getpid()); err != nil || m.now < mebi || m.peak < m.now {
 		t.Errorf("memoryOf(me) = %+v, %v", m, err)
 	}
-	if c, err := cpuOf(os.Getpid()); err != nil || c.own < 0 {
-		t.Errorf("cpuOf(me) = %+v, %v", c, err)
+	func() {
+		hold := bytes.Repeat([]byte{1}, 64*mebi)
+		runtime.KeepAlive(hold)
+	}()
+	high, _ := memoryOf(os.Getpid())
+	debug.FreeOSMemory()
+	if err := forgetPeak(os.Getpid()); err != nil {
+		t.Fatal(err)
+	}
+	if low, err := memoryOf(os.Getpid()); err != nil || low.peak > high.peak-32*mebi {
+		t.Errorf("the peak is %+v after it was forgotten, %+v before, %v", low, high, err)
+	}
+}
+
+func TestCPUTimeIsOfTheProcessAndItsChildren(t *testing.T) {
+	before, err := cpuOf(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.Command("sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done")
+	if err := child.Run(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := cpuOf(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	used, child1 := after.minus(before), child.ProcessState.UserTime()+child.ProcessState.SystemTime()
+	if off := (used.children - child1).Abs(); off > 2*tick || used.own <= 0 || used.total() != used.own+used.children {
+		t.Errorf("cpuOf = %+v more, of which the child used %v", used, child1)
 	}
 }

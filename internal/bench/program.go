@@ -27,6 +27,7 @@ type program struct {
 	name  string
 	pid   int
 	log   string // file of its standard error
+	ops   string // URL of its probes
 	cmd   *exec.Cmd
 	ended chan struct{}
 }
@@ -45,7 +46,7 @@ func (b *bench) run(ctx context.Context, name string, environ ...string) (*progr
 	cmd := exec.Command(filepath.Join(b.programs, name))
 	cmd.Env = append(environ, "OPS_LISTEN="+ops, "DRAIN_SECONDS=0", "PATH="+os.Getenv("PATH"))
 	cmd.Stderr = log
-	p := &program{name: name, log: log.Name(), cmd: cmd, ended: make(chan struct{})}
+	p := &program{name: name, log: log.Name(), ops: "http://" + ops, cmd: cmd, ended: make(chan struct{})}
 	if err := p.start(); err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func (b *bench) run(ctx context.Context, name string, environ ...string) (*progr
 	if name == "mp3converter" { // runs without an ffmpeg, and so is never ready; its user waits for the rest
 		probe = "/livez"
 	}
-	if err := p.ready(ctx, "http://"+ops+probe); err != nil {
+	if err := p.ready(ctx, p.ops+probe); err != nil {
 		p.stop()
 		return nil, fmt.Errorf("%s: %w: %s", name, err, p.said())
 	}

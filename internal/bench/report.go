@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -62,18 +65,47 @@ func (r *report) finish(w io.Writer) {
 }
 
 // write leaves the report in a file.
-func (r *report) write(file string) error {
+func (r report) write(file string) error {
 	if len(r.Tables) == 0 {
 		return nil
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
+	text, err := json.MarshalIndent(r.over(file), "", "  ")
 	if err != nil {
 		return err
 	}
+	text = inLine(text)
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
 	return os.WriteFile(file, append(text, '\n'), 0o644)
+}
+
+// over is the report with the tables of the one in the file that this run has not measured.
+func (r report) over(file string) report {
+	old, err := readReport(file)
+	if err != nil {
+		return r // there is none that can be read
+	}
+	r.Tables = slices.Clone(r.Tables)
+	for _, t := range old.Tables {
+		if _, measured := r.table(t.Name); !measured {
+			r.Tables = append(r.Tables, t)
+		}
+	}
+	order := names()
+	slices.SortStableFunc(r.Tables, func(a, b table) int {
+		return cmp.Compare(slices.Index(order, a.Name), slices.Index(order, b.Name))
+	})
+	return r
+}
+
+var listOfNumbers = regexp.MustCompile(`\[[-+.0-9e,\s]+\]`)
+
+// inLine brings lists of numbers into one line each: a change is then read as one.
+func inLine(indented []byte) []byte {
+	return listOfNumbers.ReplaceAllFunc(indented, func(list []byte) []byte {
+		return []byte(strings.Join(strings.Fields(string(list)), ""))
+	})
 }
 
 // says is the first line that a program prints, "" if it does not run.

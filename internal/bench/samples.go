@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,6 +21,15 @@ const (
 
 // samples are what one side of a comparison came to, round by round.
 type samples []float64
+
+// MarshalJSON leaves four digits: more are noise.
+func (s samples) MarshalJSON() ([]byte, error) {
+	short := make([]float64, len(s))
+	for i, v := range s {
+		short[i], _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 4, 64), 64)
+	}
+	return json.Marshal(short)
+}
 
 // median is the middle one, or the mean of the two in the middle; 0 if there are none.
 func (s samples) median() float64 {

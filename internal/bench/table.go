@@ -3,20 +3,26 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // table is what one measurement came to.
 type table struct {
-	Title string   `json:"title"`
-	Base  string   `json:"base"`            // what ours is compared with
-	Notes []string `json:"notes,omitempty"` // what to know before one believes the numbers
-	Rows  []row    `json:"rows"`
+	Name   string    `json:"name"` // the measurement's
+	When   time.Time `json:"when"`
+	Commit string    `json:"commit"`
+	Title  string    `json:"title"`
+	Base   string    `json:"base"`            // what ours is compared with
+	Notes  []string  `json:"notes,omitempty"` // what to know before one believes the numbers
+	Rows   []row     `json:"rows"`
 }
 
 // row is one line: either a comparison, or a value of ours alone.
 type row struct {
+	Of     string  `json:"of,omitempty"` // what it is measured on; rows of one thing are printed as one line
 	What   string  `json:"what"`
 	Unit   string  `json:"unit,omitempty"` // of the samples
 	Base   samples `json:"base,omitempty"`
@@ -86,14 +92,64 @@ func value(what string, v float64, format string) row {
 func (t table) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%s\n", t.Title)
 	lines := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(lines, "  \t%s\tours\tresult\tgoal\t\n", t.Base)
-	for _, r := range t.Rows {
+	plain := slices.DeleteFunc(slices.Clone(t.Rows), func(r row) bool { return r.Of != "" })
+	if len(plain) > 0 {
+		fmt.Fprintf(lines, "  \t%s\tours\tresult\tgoal\t\n", t.Base)
+	}
+	for _, r := range plain {
 		fmt.Fprintf(lines, "  %s\n", strings.Join(r.cells(), "\t"))
+	}
+	if names, lists := t.pivot(); len(names) > 0 {
+		_ = lines.Flush() // so that its columns are its own
+		printPivot(lines, names, lists)
 	}
 	_ = lines.Flush() // w is a terminal; nobody to tell
 	for _, note := range t.Notes {
 		fmt.Fprintf(w, "  - %s\n", note)
 	}
+}
+
+// pivot groups the rows by what they are measured on, in their order.
+func (t table) pivot() (names []string, lists map[string][]row) {
+	lists = map[string][]row{}
+	for _, r := range t.Rows {
+		if r.Of == "" {
+			continue
+		}
+		if lists[r.Of] == nil {
+			names = append(names, r.Of)
+		}
+		lists[r.Of] = append(lists[r.Of], r)
+	}
+	return names, lists
+}
+
+// printPivot writes a column for each thing that was measured on; a value short of its goal is marked.
+func printPivot(w io.Writer, names []string, lists map[string][]row) {
+	const columns = 5 // what a terminal holds
+	for part := range slices.Chunk(names, columns) {
+		fmt.Fprintf(w, "  \t%s\t\n", strings.Join(part, "\t"))
+		for _, r := range lists[part[0]] {
+			fmt.Fprintf(w, "  %s\t", r.What)
+			for _, name := range part {
+				if i := slices.IndexFunc(lists[name], func(other row) bool { return other.What == r.What }); i >= 0 {
+					fmt.Fprint(w, lists[name][i].result())
+				}
+				fmt.Fprint(w, "\t")
+			}
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+// result is the value, and whether it is what it should be.
+func (r row) result() string {
+	text := fmt.Sprintf(r.Format, r.Value)
+	if r.Goal != nil {
+		text += " (" + r.Goal.text(r.Format) + ": " + r.Result + ")"
+	}
+	return text
 }
 
 func (r row) cells() []string {

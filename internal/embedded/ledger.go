@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -19,11 +20,20 @@ type Ledger struct{ db *DB }
 // Jobs returns the ledger of the database.
 func (db *DB) Jobs() *Ledger { return &Ledger{db} }
 
-// The questions that must be answered from an index alone.
+// All that is asked of the jobs: each is answered from an index, however many there are.
 const (
+	getQuery = `SELECT body FROM jobs WHERE id = ?`
+
+	keyQuery = `SELECT body FROM jobs WHERE key = ?`
+
+	updateStatement = `UPDATE jobs SET version = ?2, owner = ?3, key = ?4, visible = ?5, ring_at = ?6, clean_at = ?7, body = ?8,
+		state = ?9, bytes = ?10 WHERE id = ?1 AND version = ?2 - 1`
+
+	removeStatement = `DELETE FROM jobs WHERE id = ?`
+
 	mp3Query = `SELECT body FROM jobs WHERE json_extract(body, '$.mp3') = ?2 AND owner = ?1 AND visible LIMIT 1`
 
-	listQuery = `SELECT body FROM jobs WHERE owner = ?1 AND visible AND (?2 = '' OR id < ?2) ORDER BY id DESC LIMIT ?3`
+	listQuery = `SELECT body FROM jobs WHERE owner = ?1 AND visible AND id < ?2 ORDER BY id DESC LIMIT ?3`
 
 	usageQuery = `SELECT state, count(*), sum(bytes) FROM jobs WHERE owner = ?1 GROUP BY state`
 
@@ -49,7 +59,7 @@ func (l *Ledger) Insert(ctx context.Context, j job.Job) error {
 
 // Get returns the job; fs.ErrNotExist if there is none.
 func (l *Ledger) Get(ctx context.Context, id string) (job.Job, error) {
-	j, err := l.one(ctx, "SELECT body FROM jobs WHERE id = ?", id)
+	j, err := l.one(ctx, getQuery, id)
 	if err != nil {
 		return job.Job{}, fmt.Errorf("get job %.40q: %w", id, err)
 	}
@@ -58,7 +68,7 @@ func (l *Ledger) Get(ctx context.Context, id string) (job.Job, error) {
 
 // ByKey returns the job with that Key; fs.ErrNotExist if there is none.
 func (l *Ledger) ByKey(ctx context.Context, key string) (job.Job, error) {
-	j, err := l.one(ctx, "SELECT body FROM jobs WHERE key = ?", key)
+	j, err := l.one(ctx, keyQuery, key)
 	if err != nil {
 		return job.Job{}, fmt.Errorf("get the job of key %.80q: %w", key, err)
 	}
@@ -77,8 +87,6 @@ func (l *Ledger) ByMP3(ctx context.Context, owner, id string) (job.Job, error) {
 // Update stores what change makes of the job, unless somebody else was faster: then it starts over, and change runs
 // again. An error of change is returned as it is, with the job as read.
 func (l *Ledger) Update(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error) {
-	const statement = `UPDATE jobs SET version = ?2, owner = ?3, key = ?4, visible = ?5, ring_at = ?6, clean_at = ?7, body = ?8,
-		state = ?9, bytes = ?10 WHERE id = ?1 AND version = ?2 - 1`
 	for {
 		read, err := l.Get(ctx, id)
 		if err != nil {
@@ -90,7 +98,7 @@ func (l *Ledger) Update(ctx context.Context, id string, change func(*job.Job) er
 			return read, err
 		}
 		j.ID, j.Version = read.ID, read.Version+1
-		stored, err := l.store(ctx, statement, j)
+		stored, err := l.store(ctx, updateStatement, j)
 		if err != nil {
 			return job.Job{}, fmt.Errorf("update job %s: %w", id, err)
 		}
@@ -102,7 +110,7 @@ func (l *Ledger) Update(ctx context.Context, id string, change func(*job.Job) er
 
 // Remove forgets the job. Absence is nil.
 func (l *Ledger) Remove(ctx context.Context, id string) error {
-	if _, err := l.db.write.ExecContext(ctx, "DELETE FROM jobs WHERE id = ?", id); err != nil {
+	if _, err := l.db.write.ExecContext(ctx, removeStatement, id); err != nil {
 		return fmt.Errorf("remove job %.40q: %w", id, err)
 	}
 	return nil
@@ -110,7 +118,8 @@ func (l *Ledger) Remove(ctx context.Context, id string) error {
 
 // List returns the owner's visible jobs, newest first, at most limit, only ids below before unless that is "".
 func (l *Ledger) List(ctx context.Context, owner, before string, limit int) ([]job.Job, error) {
-	jobs, err := l.all(ctx, listQuery, owner, before, max(0, limit))
+	const beyond = "\U0010FFFF" // all ids: a page far back costs no more than the first
+	jobs, err := l.all(ctx, listQuery, owner, cmp.Or(before, beyond), max(0, limit))
 	if err != nil {
 		return nil, fmt.Errorf("list jobs of %s: %w", owner, err)
 	}

@@ -17,13 +17,20 @@ func TestQuestionsAreAnsweredFromAnIndex(t *testing.T) {
 		args  []any
 		want  []string
 	}{
+		"a job":               {getQuery, []any{"a"}, []string{"INDEX sqlite_autoindex_jobs_1"}},
+		"a key's job":         {keyQuery, []any{"a"}, []string{"INDEX sqlite_autoindex_jobs_2"}},
+		"a step":              {updateStatement, []any{"a", 2, "b", "c", true, nil, nil, "{}", "queued", 1}, []string{"INDEX sqlite_autoindex_jobs_1"}},
+		"an end":              {removeStatement, []any{"a"}, []string{"INDEX sqlite_autoindex_jobs_1"}},
 		"what is due":         {dueQuery, []any{1, 1}, []string{"INDEX jobs_ring", "INDEX jobs_clean"}},
-		"an owner's jobs":     {listQuery, []any{"a", "b", 1}, []string{"INDEX jobs_owner"}},
+		"an owner's jobs":     {listQuery, []any{"a", "b", 1}, []string{"INDEX jobs_owner (owner=? AND id<?)"}},
 		"an mp3's job":        {mp3Query, []any{"a", "b"}, []string{"INDEX jobs_mp3"}},
 		"what an owner takes": {usageQuery, []any{"a"}, []string{"COVERING INDEX jobs_usage"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan := explain(t, db, tt.query, tt.args)
+			if strings.Contains(plan, "TEMP B-TREE") && tt.query != dueQuery { // that one orders what it has found, a page
+				t.Errorf("what is found is sorted:\n%s", plan)
+			}
 			for _, index := range tt.want {
 				if !strings.Contains(plan, "USING "+index) {
 					t.Errorf("%s is not used:\n%s", index, plan)

@@ -32,7 +32,7 @@ func (r Runner) copy(ctx context.Context, in, out *os.File, video video, o Optio
 	p := &process{
 		runner: r, in: in, out: out, video: video, args: r.copyArgs(video.Format, o),
 		progress: newProgress(0, nil), // a few seconds, and an encoding may follow
-		findings: newFindings(),
+		findings: video.findings(),
 	}
 	if err := p.run(ctx); err != nil {
 		return Result{}, err

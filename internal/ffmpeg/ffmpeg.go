@@ -100,7 +100,7 @@ func setDefault[T comparable](to *T, value T) {
 }
 
 // Convert reads the whole video from in and writes its MP3 to out, which must be seekable files; their offsets stay where
-// they are. After an error out holds anything.
+// they are. After an error out holds anything. In place of what container.Sound leaves out, in may have holes.
 func (r Runner) Convert(ctx context.Context, in, out *os.File, o Options) (Result, error) {
 	r = r.withDefaults()
 	video, err := r.examine(in)
@@ -121,7 +121,7 @@ func (r Runner) encode(ctx context.Context, in, out *os.File, video video, o Opt
 		runner: r, in: in, out: out, video: video,
 		args:     r.args(video.Format, o),
 		progress: newProgress(video.Sound, o.Progress),
-		findings: newFindings(),
+		findings: video.findings(),
 	}
 	if err := p.run(ctx); err != nil {
 		return Result{}, err
@@ -140,6 +140,13 @@ func (r Runner) encode(ctx context.Context, in, out *os.File, video video, o Opt
 type video struct {
 	container.Facts
 	bytes int64
+}
+
+// findings are for a log about the video.
+func (v video) findings() *findings {
+	f := newFindings()
+	f.tables = v.Format == container.MP4
+	return f
 }
 
 // examine reads the video's headers and refuses what is already certain not to end well.

@@ -14,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/partial"
 	"mp3converter/internal/slots"
 )
 
@@ -126,7 +127,8 @@ type metadata struct {
 	Owner  string        `bson:"owner"`
 	Type   string        `bson:"contentType"` // where the specification wants it
 	SHA256 string        `bson:"sha256"`
-	First  bson.ObjectID `bson:"firstChunk"` // its id: tells two Puts under one file id apart
+	First  bson.ObjectID `bson:"firstChunk"` // its id: tells two Puts under one file id apart, and leads to the others'
+	Sums   partial.Sums  `bson:"crc32c,omitempty"`
 }
 
 // layout says how a file is cut into chunks.
@@ -134,6 +136,8 @@ type layout struct {
 	file      bson.ObjectID
 	length    int64
 	chunkSize int64
+	first     bson.ObjectID // chunk 0's id, as in metadata, if there are sums
+	sums      partial.Sums  // of our own files only
 }
 
 // maxDocument is MongoDB's limit in bytes, and so a chunk's.
@@ -147,6 +151,11 @@ func describe(id bson.ObjectID, doc bson.Raw) (job.File, layout, error) {
 	if !haveLength || length < 0 || length > 0 && (!haveChunk || chunkSize <= 0 || chunkSize > maxDocument) {
 		return job.File{}, layout{}, errors.New("its GridFS document has no valid length and chunkSize")
 	}
+	where := layout{file: id, length: length, chunkSize: chunkSize}
+	if first, ok := doc.Lookup("metadata", "firstChunk").ObjectIDOK(); ok && chunkSize == ChunkSize {
+		_, where.sums, _ = doc.Lookup("metadata", "crc32c").BinaryOK()
+		where.first = first
+	}
 	uploaded, _ := doc.Lookup("uploadDate").TimeOK()
 	return job.File{
 		ID:     id.Hex(),
@@ -157,7 +166,7 @@ func describe(id bson.ObjectID, doc bson.Raw) (job.File, layout, error) {
 		Bytes:  length,
 		SHA256: text(doc, "metadata", "sha256"),
 		Stored: uploaded.UTC(),
-	}, layout{file: id, length: length, chunkSize: chunkSize}, nil
+	}, where, nil
 }
 
 // text returns a string of the document, "" if there is none.

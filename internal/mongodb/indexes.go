@@ -64,7 +64,9 @@ func jobsIndexes() []mongo.IndexModel {
 		unique(index("key")),
 		index("owner", "_id"),
 		index("owner", "state", "video_bytes", "mp3_bytes"), // all that Usage asks for: it reads no job
+		index("state", "_id"),
 		index("mp3"),
+		index("tried"),
 		index("ring_at"),
 		index("clean_at"),
 	}

@@ -18,8 +18,8 @@ type Wanted struct {
 	Before string // only ids below it, that is older jobs
 }
 
-// Search returns jobs of any owner and in any state, newest first, at most limit. Few of the conditions have an index: it is
-// for operators, who wait until all jobs are read.
+// Search returns jobs of any owner and in any state, newest first, at most limit. It is for operators, who may wait while all
+// of an owner's jobs are read for those in one state.
 func (l *Ledger) Search(ctx context.Context, w Wanted, limit int) ([]job.Job, error) {
 	filter := bson.D{}
 	if w.State != "" {

@@ -16,6 +16,7 @@ import (
 
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
+	"mp3converter/internal/partial"
 )
 
 // Reading and hashing go on while inserts are under way: inFlight batches of batchChunks chunks, and one more is being
@@ -30,6 +31,9 @@ const (
 // maxChunks is what the three bytes of a chunk's id count to: 4 TiB.
 const maxChunks = 1 << 24
 
+// maxSums bounds what the description of a file has of its chunks' sums, in bytes: 64 GiB have more, and are read whole.
+const maxSums = 1 << 20
+
 // maxStalls is how often in a row a reader may return nothing and no error, as in package bufio.
 const maxStalls = 100
 
@@ -40,6 +44,7 @@ type upload struct {
 	id        bson.ObjectID
 	first     bson.ObjectID // chunk 0's id; its last three bytes are zero
 	sum       hash.Hash
+	sums      partial.Sums // of the chunks read so far
 	bytes     int64
 	chunks    int64 // read so far
 	inserted  bool  // there may be some on the server
@@ -148,6 +153,7 @@ func (u *upload) next(ctx context.Context, r io.Reader) (chunkDoc, error) {
 		ID: chunkID(u.first, u.chunks), File: u.id, N: int32(u.chunks), Data: buffer[:n], //nolint:gosec // at most maxChunks
 	}
 	_, _ = u.sum.Write(chunk.Data) // never fails: package hash
+	u.sums = u.sums.Add(chunk.Data)
 	u.chunks, u.bytes = u.chunks+1, u.bytes+int64(n)
 	return chunk, err
 }
@@ -200,11 +206,14 @@ func (u *upload) describe(ctx context.Context, f job.File) error {
 	if err := failpoint.At(failpoint.FileWhole); err != nil {
 		return err
 	}
+	if len(u.sums) > maxSums {
+		u.sums = nil
+	}
 	ctx, cancel := u.to.client.bound(context.WithoutCancel(ctx)) // as in insert
 	defer cancel()
 	_, err := u.to.files.InsertOne(ctx, filesDoc{
 		ID: u.id, Length: f.Bytes, Chunk: ChunkSize, Uploaded: f.Stored, Name: f.Name,
-		Metadata: metadata{Job: f.Job, Owner: f.Owner, Type: f.Type, SHA256: f.SHA256, First: u.first},
+		Metadata: metadata{Job: f.Job, Owner: f.Owner, Type: f.Type, SHA256: f.SHA256, First: u.first, Sums: u.sums},
 	})
 	u.described = !mongo.IsDuplicateKeyError(err)
 	if err == nil {

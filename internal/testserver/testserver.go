@@ -146,6 +146,9 @@ func (s *Server) run(sp spec) error {
 	}
 }
 
+// Pid is the number of the server's process.
+func (s *Server) Pid() int { return s.cmd.Process.Pid }
+
 // Signal sends a signal to the server and its children.
 func (s *Server) Signal(sig syscall.Signal) { _ = syscall.Kill(-s.cmd.Process.Pid, sig) }
 

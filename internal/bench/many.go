@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"mp3converter/internal/job"
+)
+
+// Many jobs: batches of short videos of all kinds, converted as fast as the processors let. Batches are small and the store
+// is emptied after each, since FerretDB scans it.
+const (
+	batchOf = 25
+	batches = 8
+)
+
+// mix is what a batch is made of, in turn.
+func mix() []clip {
+	mp3 := []string{"-c:a", "libmp3lame", "-b:a", "128k"}
+	return []clip{
+		{Name: "many: MP4, 10 s", Seconds: 10, pictures: "stamp"},
+		{Name: "many: MP4, 40 s", Seconds: 40, pictures: "stamp"},
+		{Name: "many: MP4 with moov first, 20 s of speech", Seconds: 20, pictures: "stamp", sound: "speech", flags: []string{"-movflags", "+faststart"}},
+		{Name: "many: fragmented MP4, 15 s", Seconds: 15, pictures: "stamp", flags: []string{"-movflags", "+frag_keyframe+empty_moov+default_base_moof"}},
+		{Name: "many: MKV, 30 s", Seconds: 30, pictures: "stamp", ext: "mkv"},
+		{Name: "many: AVI with MP3, 25 s", Seconds: 25, pictures: "stamp", ext: "avi", audio: mp3},
+		{Name: "many: TS with MP2, 20 s", Seconds: 20, pictures: "mpeg2 stamp", ext: "ts", audio: []string{"-c:a", "mp2", "-b:a", "192k"}},
+		{Name: "many: WebM with Opus, 12 s", Seconds: 12, pictures: "vp8 stamp", ext: "webm", audio: []string{"-c:a", "libopus", "-b:a", "96k"}},
+	}
+}
+
+// load is a batch of videos.
+type load []media
+
+func (b *bench) load(ctx context.Context) (load, error) {
+	var kinds []media
+	for _, c := range mix() {
+		m, err := b.media(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		kinds = append(kinds, m)
+	}
+	var l load
+	for i := range batchOf {
+		l = append(l, kinds[i%len(kinds)])
+	}
+	return l, nil
+}
+
+// throughput is what a batch came to.
+type throughput struct {
+	wall time.Duration
+	cpu  time.Duration // of ffmpeg and whoever runs it
+	used meters        // of services and servers; ours only
+}
+
+// xargs is bare ffmpeg on local files, one per processor.
+func (l load) xargs(ctx context.Context, program bare) (t throughput, err error) {
+	start := time.Now()
+	trials := make([]trial, len(l))
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(runtime.NumCPU())
+	for i, m := range l {
+		all.Go(func() (err error) {
+			trials[i], err = program.once(ctx, m.path)
+			return err
+		})
+	}
+	err = all.Wait()
+	t.wall = time.Since(start)
+	for _, one := range trials {
+		t.cpu += one.encoder
+	}
+	return t, err
+}
+
+// ours uploads all while the converter stands still, and then lets it work.
+func (l load) ours(ctx context.Context, s *services) (t throughput, err error) {
+	if err := s.store.empty(ctx); err != nil {
+		return t, err
+	}
+	before, err := s.meters()
+	if err != nil {
+		return t, err
+	}
+	if err := syscall.Kill(s.converter.pid, syscall.SIGSTOP); err != nil {
+		return t, err
+	}
+	for _, m := range l {
+		if _, _, err = s.user.uploadFile(ctx, m.path); err != nil {
+			break
+		}
+	}
+	start := time.Now()
+	if gone := syscall.Kill(s.converter.pid, syscall.SIGCONT); err == nil {
+		err = gone
+	}
+	if err != nil {
+		return t, err
+	}
+	last, err := s.watchAll(ctx, len(l))
+	if err != nil {
+		return t, s.blame(err)
+	}
+	t.wall = last.Sub(start)
+	after, err := s.meters()
+	t.used = after.minus(before)
+	t.cpu = t.used.converter.total() + t.used.gateway.own
+	return t, err
+}
+
+// watchAll waits until so many jobs have ended, and returns when the last did.
+func (s *services) watchAll(ctx context.Context, n int) (last time.Time, err error) {
+	err = poll(ctx, 500*time.Millisecond, func() (bool, error) {
+		all, err := s.store.ours.Jobs().List(ctx, userName, "", n)
+		done := 0
+		for _, j := range all {
+			if j.State == job.Failed {
+				return false, fmt.Errorf("job %s failed: %s: %s", j.ID, j.Reason, j.Detail)
+			}
+			if j.Ended.IsZero() {
+				continue
+			}
+			done++
+			if j.Ended.After(last) {
+				last = j.Ended
+			}
+		}
+		return done == n, err
+	})
+	return last, err
+}
+
+// measureMany compares the throughput of many jobs with that of bare ffmpeg, one per processor.
+func measureMany(ctx context.Context, b *bench) (table, error) {
+	t := table{
+		Title: fmt.Sprintf("%d short videos of %d kinds, against bare ffmpeg on local files, one per processor", batchOf*batches, len(mix())),
+		Base:  "bare",
+		Notes: []string{
+			fmt.Sprintf("in %d batches, bare and ours in turn; the store is emptied between", batches),
+			"throughput in service CPU: jobs for each second of processor time of gateway, converter and ffmpeg, upload and all; wall is from when the last is uploaded to when the last MP3 is stored, with store and broker on the same processors",
+		},
+	}
+	l, err := b.load(ctx)
+	if err != nil {
+		return t, err
+	}
+	s, err := b.newServices(ctx)
+	if err != nil {
+		return t, err
+	}
+	defer s.close()
+	program := map[string]bare{debianName: {"ffmpeg", b.dir}, staticName: {b.static(), b.dir}}
+	var static, debian, ours []throughput
+	for i := range batches {
+		for _, one := range []struct {
+			name string
+			run  func() (throughput, error)
+			to   *[]throughput
+		}{
+			{staticName, func() (throughput, error) { return l.xargs(ctx, program[staticName]) }, &static},
+			{"ours", func() (throughput, error) { return l.ours(ctx, s) }, &ours},
+			{debianName, func() (throughput, error) { return l.xargs(ctx, program[debianName]) }, &debian},
+		} {
+			got, err := one.run()
+			if err != nil {
+				return t, fmt.Errorf("%s: %w", one.name, err)
+			}
+			*one.to = append(*one.to, got)
+			b.say("many: %s %d/%d: %.1f s, CPU %.2f s", one.name, i+1, batches, got.wall.Seconds(), got.cpu.Seconds())
+		}
+	}
+	t.Rows = throughputRows(static, debian, ours)
+	return t, nil
+}
+
+func throughputRows(static, debian, ours []throughput) []row {
+	perCPU := func(t throughput) float64 { return batchOf / t.cpu.Seconds() }
+	perWall := func(t throughput) float64 { return batchOf / t.wall.Seconds() }
+	used := func(of func(meters) cpuTime) samples {
+		return each(ours, func(t throughput) float64 { return of(t.used).total().Seconds() * 1000 / batchOf })
+	}
+	beside := func(what string, of func(meters) cpuTime) row {
+		all := used(of)
+		return row{What: what, Unit: "ms", Ours: all, Value: all.median(), Format: "%.0f ms"}
+	}
+	return []row{
+		compared("throughput in service CPU, "+staticName, "jobs/s", each(static, perCPU), each(ours, perCPU)).against(atLeast(0.95)),
+		compared("throughput in service CPU, "+debianName, "jobs/s", each(debian, perCPU), each(ours, perCPU)).against(atLeast(0.95)),
+		compared("throughput in wall time, "+staticName, "jobs/s", each(static, perWall), each(ours, perWall)),
+		compared("throughput in wall time, "+debianName, "jobs/s", each(debian, perWall), each(ours, perWall)),
+		beside("CPU per job: ffmpeg", func(m meters) cpuTime { return cpuTime{children: m.converter.children} }),
+		beside("CPU per job: converter", func(m meters) cpuTime { return cpuTime{own: m.converter.own} }),
+		beside("CPU per job: gateway", func(m meters) cpuTime { return m.gateway }),
+		beside("CPU per job: broker", func(m meters) cpuTime { return m.broker }),
+		beside("CPU per job: store", func(m meters) cpuTime { return m.store }),
+	}
+}
+
+// each picks one number of each.
+func each[T any](all []T, of func(T) float64) samples {
+	var picked samples
+	for _, one := range all {
+		picked = append(picked, of(one))
+	}
+	return picked
+}

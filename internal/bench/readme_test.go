@@ -1,0 +1,123 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const top = "../.."
+
+func TestReadmeAndPlotsAreWhatTheResultsSay(t *testing.T) {
+	files, err := generated(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range files {
+		got, err := os.ReadFile(filepath.Join(top, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, string(got)); diff != "" {
+			t.Errorf("%s is not what %s says; run: go run ./internal/bench -readme\n%s", name, results, diff)
+		}
+	}
+	if len(files) < 3 {
+		t.Errorf("README shows %d plots, want 2", len(files)-1)
+	}
+}
+
+func TestResultsAreInReadmeAndInPlots(t *testing.T) {
+	dir := t.TempDir()
+	for _, sub := range []string{plotsDir} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := "before\n" + readmeBegin + "old\n" + readmeEnd + "after\n"
+	if err := os.WriteFile(filepath.Join(dir, readme), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := &report{Tables: []table{
+		{Name: "upload", Title: "Uploads", Rows: []row{
+			compared("1 at once", "MB/s", samples{100}, samples{91}).against(atLeast(0.8)),
+			value("  memory", 30, "%.0f MiB").against(atMost(20)),
+			value("  CPU", 1, "%.0f s"),
+		}},
+		{Name: "convert", Title: "Conversions", Rows: []row{
+			{Of: "a < b", What: cpuStatic, Value: 1.04, Format: "%.2f", Goal: atMost(1.05), Result: "ok"},
+			{Of: "a < b", What: suiteWall, Value: 0.5, Format: "%.2f"},
+		}},
+		{Name: "waiting", Title: "Waiting", Rows: []row{
+			{Of: "10 wait", What: "SQLite: claim", Value: 0.1, Format: "%.3f ms"},
+			{Of: "10000 wait", What: "SQLite: claim", Value: 0.2, Format: "%.3f ms"},
+		}},
+	}}
+	if err := r.write(filepath.Join(dir, results)); err != nil {
+		t.Fatal(err)
+	}
+	if err := publish(dir); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(dir, readme))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"before\n" + readmeBegin + "| | goal",
+		"| **Uploads** | | | |\n| 1 at once | ≥ 0.80 | 0.91 | ok |\n| 1 at once: memory | ≤ 20 MiB | 30 MiB | short |\n| **Conversions** | | | |\n",
+		"| a < b: CPU, the same ffmpeg | ≤ 1.05 | 1.04 | ok |\n",
+		"![Cost per job against the number of waiting jobs](internal/bench/waiting.svg)\n" + readmeEnd + "after\n",
+	} {
+		if !strings.Contains(string(got), want) {
+			t.Errorf("README lacks %q:\n%s", want, got)
+		}
+	}
+	if strings.Contains(string(got), "old") {
+		t.Error("README still has what was there")
+	}
+	for name, want := range map[string]string{"convert.svg": "a &lt; b", "waiting.svg": "SQLite: claim"} {
+		svg, err := os.ReadFile(filepath.Join(dir, plotsDir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(svg), want) || !strings.HasSuffix(string(svg), "</svg>\n") {
+			t.Errorf("%s lacks %q, or its end:\n%s", name, want, svg)
+		}
+	}
+}
+
+func TestAPointLiesWhereItsValueIs(t *testing.T) {
+	s := around([]float64{0.3, 1, 40}, 100, 500)
+	if s.from != 0.2 || s.to != 50 || s.at(0.2) != 100 || s.at(50) != 500 {
+		t.Errorf("around = %+v", s)
+	}
+	if a, b, c := s.at(1), s.at(2), s.at(4); b <= a || (b-a)-(c-b) > 0.001 || (c-b)-(b-a) > 0.001 {
+		t.Errorf("twice as much lies at %v, %v, %v", a, b, c)
+	}
+	if beyond := s.at(1000); beyond != 500 {
+		t.Errorf("what is beyond lies at %v, want the end", beyond)
+	}
+}
+
+func TestMeasuringAgainKeepsWhatWasNotMeasured(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bench.json")
+	for _, r := range []*report{
+		{Tables: []table{{Name: "convert", Title: "old"}, {Name: "upload", Title: "old"}}},
+		{Tables: []table{{Name: "convert", Title: "new"}}},
+	} {
+		if err := r.write(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := readReport(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Tables) != 2 || got.Tables[0].Title != "old" || got.Tables[0].Name != "upload" || got.Tables[1].Title != "new" {
+		t.Errorf("tables are %+v", got.Tables)
+	}
+}

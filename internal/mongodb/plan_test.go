@@ -1,0 +1,267 @@
+package mongodb
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/event"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"mp3converter/internal/job"
+	"mp3converter/internal/testserver"
+)
+
+// FerretDB scans whatever it is asked, and no mongod can be had here to explain its plans. So what the ledger asks is taken
+// off the wire, and held against MongoDB's rules for compound indexes: fields that are compared for equality come first,
+// then those sorted by, then ranges.
+
+// question is what a command looks for in the collection of jobs.
+type question struct {
+	verb         string
+	filter, sort bson.D
+	limit        int64
+}
+
+// wiretap notes the questions that a client asks of a collection.
+type wiretap struct {
+	mu        sync.Mutex
+	questions []question
+}
+
+func (w *wiretap) monitor() *event.CommandMonitor {
+	return &event.CommandMonitor{Started: func(_ context.Context, e *event.CommandStartedEvent) {
+		if name, _ := e.Command.Lookup(e.CommandName).StringValueOK(); name != "jobs" {
+			return
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.questions = append(w.questions, questions(e.CommandName, e.Command)...)
+	}}
+}
+
+// questions are those in a command. One that it does not know shows as a question without a filter: a scan.
+func questions(verb string, command bson.Raw) []question {
+	document := func(in bson.Raw, path ...string) (d bson.D) {
+		if raw, ok := in.Lookup(path...).DocumentOK(); ok {
+			_ = bson.Unmarshal(raw, &d)
+		}
+		return d
+	}
+	switch verb {
+	case "insert", "createIndexes":
+		return nil
+	case "find":
+		limit, _ := command.Lookup("limit").AsInt64OK()
+		return []question{{verb, document(command, "filter"), document(command, "sort"), limit}}
+	case "aggregate":
+		return []question{{verb: verb, filter: document(command, "pipeline", "0", "$match")}}
+	case "update":
+		return []question{{verb: verb, filter: document(command, "updates", "0", "q")}}
+	case "delete":
+		return []question{{verb: verb, filter: document(command, "deletes", "0", "q")}}
+	}
+	return []question{{verb: verb}}
+}
+
+// branches are the filters of which each may use an index of its own.
+func (q question) branches() []bson.D {
+	if len(q.filter) == 1 && q.filter[0].Key == "$or" {
+		var all []bson.D
+		for _, b := range q.filter[0].Value.(bson.A) {
+			all = append(all, b.(bson.D))
+		}
+		return all
+	}
+	return []bson.D{q.filter}
+}
+
+// plan says which index serves a filter best, and what is left to be looked at in each document: "owner,_id; state".
+// Without any it is a scan.
+func (q question) plan(filter bson.D, indexes [][]string) string {
+	equal, between := map[string]bool{}, map[string]bool{}
+	for _, e := range filter {
+		operator := "$eq"
+		if ops, ok := e.Value.(bson.D); ok && len(ops) == 1 {
+			operator = ops[0].Key
+		}
+		equal[e.Key] = operator == "$eq" || operator == "$in"
+		between[e.Key] = strings.HasPrefix(operator, "$lt") || strings.HasPrefix(operator, "$gt")
+	}
+	best, least, whole := "scan", len(filter)+1, false
+	for _, index := range indexes {
+		used := q.follow(index, equal, between)
+		if used == 0 {
+			continue
+		}
+		var left []string
+		for _, e := range filter {
+			if !slices.Contains(index[:used], e.Key) {
+				left = append(left, e.Key)
+			}
+		}
+		exact := used == len(index) && equal[index[0]]
+		if len(left) < least || len(left) == least && exact && !whole {
+			best, least, whole = strings.Join(index, ","), len(left), exact
+			if len(left) > 0 {
+				best += "; " + strings.Join(left, ",")
+			}
+		}
+	}
+	return best
+}
+
+// follow returns how many fields of the index bound or order what the question is for, 0 if the index does not help: none
+// does, or the order is another.
+func (q question) follow(index []string, equal, between map[string]bool) int {
+	n := 0
+	for n < len(index) && equal[index[n]] {
+		n++
+	}
+	bounded := n > 0
+	for _, by := range q.sort {
+		if equal[by.Key] {
+			continue
+		}
+		if n == len(index) || index[n] != by.Key {
+			return 0
+		}
+		bounded = bounded || between[index[n]]
+		n++
+	}
+	if len(q.sort) == 0 && n < len(index) && between[index[n]] {
+		n, bounded = n+1, true
+	}
+	if !bounded && (len(q.filter) > 0 || q.limit == 0) {
+		return 0 // the whole index would be read
+	}
+	return n
+}
+
+// indexFields are the indexes of the collection of jobs, as EnsureIndexes makes them.
+func indexFields() [][]string {
+	all := [][]string{{"_id"}}
+	for _, m := range jobsIndexes() {
+		var fields []string
+		for _, e := range m.Keys.(bson.D) {
+			fields = append(fields, e.Key)
+		}
+		all = append(all, fields)
+	}
+	return all
+}
+
+func TestEveryQuestionOfTheLedgerIsAnsweredFromAnIndex(t *testing.T) {
+	c := open(t)
+	tap := &wiretap{}
+	pool, err := mongo.Connect(options.Client().ApplyURI(testserver.MongoDB(t)).SetMonitor(tap.monitor()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Disconnect(t.Context())
+	l := newLedger(&Client{mongo: pool, prefix: c.prefix, timeout: commandTimeout})
+	ctx, now := t.Context(), time.Now()
+	j := job.New(now, job.DefaultRules(), job.NewID(now), "a@example.com")
+	note := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	got := map[string]string{}
+	for _, call := range []struct {
+		name string
+		do   func()
+	}{
+		{"Insert", func() { note(nil, l.Insert(ctx, j)) }},
+		{"Get", func() { note(l.Get(ctx, j.ID)) }},
+		{"ByKey", func() { note(l.ByKey(ctx, j.Key)) }},
+		{"ByMP3", func() { _, _ = l.ByMP3(ctx, j.Owner, "of no job") }},
+		{"Update", func() {
+			note(l.Update(ctx, j.ID, func(j *job.Job) error { return j.StillUploading(now, job.DefaultRules()) }))
+		}},
+		{"List", func() { note(l.List(ctx, j.Owner, "", 10)) }},
+		{"List, next page", func() { note(l.List(ctx, j.Owner, j.ID, 10)) }},
+		{"Usage", func() { note(l.Usage(ctx, j.Owner)) }},
+		{"Due", func() { note(l.Due(ctx, now, 10)) }},
+		{"Search", func() { note(l.Search(ctx, Wanted{}, 10)) }},
+		{"Search, next page", func() { note(l.Search(ctx, Wanted{Before: j.ID}, 10)) }},
+		{"Search by owner", func() { note(l.Search(ctx, Wanted{Owner: j.Owner, Before: j.ID}, 10)) }},
+		{"Search by state", func() { note(l.Search(ctx, Wanted{State: job.Failed}, 10)) }},
+		{"Search by state, next page", func() { note(l.Search(ctx, Wanted{State: job.Failed, Before: j.ID}, 10)) }},
+		{"Search by both", func() { note(l.Search(ctx, Wanted{Owner: j.Owner, State: job.Failed, Before: j.ID}, 10)) }},
+		{"CleanDue", func() { note(l.CleanDue(ctx, now, 10)) }},
+		{"Named", func() { note(l.Named(ctx, []string{j.ID})) }},
+		{"Remove", func() { note(nil, l.Remove(ctx, j.ID)) }},
+	} {
+		tap.mu.Lock()
+		tap.questions = nil
+		tap.mu.Unlock()
+		call.do()
+		tap.mu.Lock()
+		var plans []string
+		for _, q := range tap.questions {
+			for _, filter := range q.branches() {
+				plans = append(plans, q.verb+" by "+q.plan(filter, indexFields()))
+			}
+		}
+		tap.mu.Unlock()
+		got[call.name] = strings.Join(plans, " | ")
+	}
+	// After a semicolon: what is looked at in the jobs found. A job's id and version, and an MP3's id, are of one job; of an
+	// owner's jobs few are invisible; an operator's page of an owner's failed jobs reads that owner's.
+	want := map[string]string{
+		"Insert": "", "Get": "find by _id", "ByKey": "find by key", "ByMP3": "find by mp3; owner,state",
+		"Update": "find by _id | update by _id; version", "Remove": "delete by _id",
+		"List": "find by owner,_id; state", "List, next page": "find by owner,_id; state",
+		"Usage":  "aggregate by owner,_id | aggregate by owner,_id",
+		"Due":    "find by ring_at | find by clean_at",
+		"Search": "find by _id", "Search, next page": "find by _id", "Search by owner": "find by owner,_id",
+		"Search by state": "find by state,_id", "Search by state, next page": "find by state,_id", "Search by both": "find by owner,_id; state",
+		"CleanDue": "find by clean_at", "Named": "find by _id | find by mp3 | find by tried",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		if strings.Contains(got[name], "scan") {
+			t.Errorf("%s scans all jobs", name)
+		}
+	}
+}
+
+// The rules themselves, on questions that need no server.
+func TestAnIndexServesWhatItBoundsAndOrders(t *testing.T) {
+	indexes := [][]string{{"_id"}, {"owner", "_id"}, {"at"}}
+	some, below := bson.D{{Key: "owner", Value: "a"}}, bson.E{Key: "at", Value: bson.D{{Key: "$lte", Value: 1}}}
+	newest := bson.D{{Key: "_id", Value: -1}}
+	for name, tt := range map[string]struct {
+		q    question
+		want string
+	}{
+		"equality, then order":         {question{filter: some, sort: newest}, "owner,_id"},
+		"a range in its own order":     {question{filter: bson.D{below}, sort: bson.D{{Key: "at", Value: 1}}}, "at"},
+		"a range in another order":     {question{filter: bson.D{below}, sort: newest, limit: 1}, "scan"},
+		"a field of no index":          {question{filter: bson.D{{Key: "name", Value: "x"}}}, "scan"},
+		"the second field of an index": {question{filter: bson.D{{Key: "state", Value: "x"}}, sort: newest, limit: 5}, "scan"},
+		"everything":                   {question{}, "scan"},
+		"the first of everything":      {question{sort: newest, limit: 5}, "_id"},
+		"all of everything, in order":  {question{sort: newest}, "scan"},
+		"what is left over":            {question{filter: append(slices.Clone(some), below)}, "owner,_id; at"},
+		"what must not be":             {question{filter: bson.D{{Key: "at", Value: bson.D{{Key: "$nin", Value: bson.A{1}}}}}}, "scan"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tt.q.plan(tt.q.filter, indexes); got != tt.want {
+				t.Errorf("plan of %v is %q, want %q", fmt.Sprint(tt.q), got, tt.want)
+			}
+		})
+	}
+}
