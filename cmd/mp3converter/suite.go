@@ -171,7 +171,8 @@ func (s *suite) serveGateway() error {
 func (s *suite) runWorkers() error {
 	ffmpeg := encoder.New(s.p, s.cfg.Encoder)
 	conversions := converter.New(converter.Config{
-		Ledger: s.db.Jobs(), Videos: s.videos, MP3s: s.mp3s, Ring: s.bell.Ring, Temp: ffmpeg.Temp, Hire: ffmpeg.Hire, Convert: ffmpeg.Convert,
+		Ledger: s.db.Jobs(), Videos: s.videos, MP3s: s.mp3s, Ring: s.bell.Ring,
+		Temp: ffmpeg.Temp, Hire: ffmpeg.Hire, Needed: ffmpeg.Needed, Convert: ffmpeg.Convert,
 		Rules: s.rules, Worker: "mp3converter", Log: s.p.Log, Metrics: s.p.Metrics,
 	})
 	mails := notification.New(notification.Config{

@@ -25,22 +25,28 @@ type client struct {
 // login gets a token.
 func login(ctx context.Context, base, email, password string) (*client, error) {
 	c := &client{base: base, http: &http.Client{Transport: &http.Transport{
-		MaxIdleConnsPerHost: 64, DisableCompression: true,
+		MaxIdleConnsPerHost: 256, DisableCompression: true,
 		WriteBufferSize: 64 << 10, ReadBufferSize: 64 << 10, // as curl's
 	}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/login", nil)
+	var err error
+	c.token, err = c.login(ctx, email, password)
+	return c, err
+}
+
+// login returns a new token.
+func (c *client) login(ctx context.Context, email, password string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/login", nil)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	req.SetBasicAuth(email, password)
 	resp, err := c.send(req)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer resp.Body.Close()
 	token, err := io.ReadAll(resp.Body)
-	c.token = string(token)
-	return c, err
+	return string(token), err
 }
 
 // upload sends a file of so many bytes and returns the id of its job. The gateway's word that it has taken them all is

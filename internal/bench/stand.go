@@ -66,9 +66,11 @@ const (
 // stand is a gateway with all that it needs, and its store empty: fresh for each measurement, so that none pays for what
 // another has left in a process's memory.
 type stand struct {
-	store   *store
-	gateway *program
-	user    *client // has logged in
+	store    *store
+	auth     *program
+	authAddr string
+	gateway  *program
+	user     *client // has logged in
 
 	bench    *bench
 	backend  []string // the environment of whoever uses store and broker
@@ -76,7 +78,8 @@ type stand struct {
 	started  []*program
 }
 
-func (b *bench) newStand(ctx context.Context) (_ *stand, err error) {
+// newStand starts one. environ is the gateway's, beside what it needs.
+func (b *bench) newStand(ctx context.Context, environ ...string) (_ *stand, err error) {
 	shared, err := b.servers()
 	if err != nil {
 		return nil, err
@@ -94,28 +97,28 @@ func (b *bench) newStand(ctx context.Context) (_ *stand, err error) {
 		return nil, err
 	}
 	s.backend = []string{"MONGODB_URI=" + s.ferretdb.URI(), "RABBITMQ_URL=" + shared.rabbitmq.URL()}
-	return s, s.startGateway(ctx, shared.mysql)
+	return s, s.startGateway(ctx, shared.mysql, environ)
 }
 
 // startGateway runs auth and gateway, and logs in.
-func (s *stand) startGateway(ctx context.Context, users *testserver.MariaDB) error {
+func (s *stand) startGateway(ctx context.Context, users *testserver.MariaDB, environ []string) error {
 	host, port, err := net.SplitHostPort(users.Addr)
 	if err != nil {
 		return err
 	}
-	authAddr, err := testserver.FreeAddr()
-	if err != nil {
+	if s.authAddr, err = testserver.FreeAddr(); err != nil {
 		return err
 	}
 	gatewayAddr, err := testserver.FreeAddr()
 	if err != nil {
 		return err
 	}
-	if _, err := s.run(ctx, "auth", "LISTEN="+authAddr, "JWT_SECRET="+strings.Repeat("bench", 8),
-		"MYSQL_HOST="+host, "MYSQL_PORT="+port, "MYSQL_PASSWORD="+testserver.MySQLPassword); err != nil {
+	s.auth, err = s.run(ctx, "auth", "LISTEN="+s.authAddr, "JWT_SECRET="+strings.Repeat("bench", 8),
+		"MYSQL_HOST="+host, "MYSQL_PORT="+port, "MYSQL_PASSWORD="+testserver.MySQLPassword)
+	if err != nil {
 		return err
 	}
-	s.gateway, err = s.run(ctx, "gateway", append(s.backend, "LISTEN="+gatewayAddr, "AUTH_SVC_ADDRESS="+authAddr)...)
+	s.gateway, err = s.run(ctx, "gateway", slices.Concat(s.backend, environ, []string{"LISTEN=" + gatewayAddr, "AUTH_SVC_ADDRESS=" + s.authAddr})...)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
+	"mp3converter/internal/partial"
 )
 
 // attempt is one try at one job.
@@ -74,10 +75,10 @@ func (a *attempt) work(ctx context.Context, progress func(int)) (made, error) {
 	return made{mp3, duration}, err
 }
 
-// spool copies the video to a scratch file: an encoder seeks, and a store that goes away in the middle must not look
-// like a broken video.
+// spool copies the video, or the part of it that is needed, to a scratch file: an encoder seeks, and a store that goes away
+// in the middle must not look like a broken video.
 func (a *attempt) spool(ctx context.Context) (*os.File, error) {
-	_, video, err := a.cfg.Videos.Open(ctx, a.job.ID)
+	f, video, err := a.cfg.Videos.Open(ctx, a.job.ID)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &job.Failure{Reason: job.ReasonNoVideo}
@@ -89,33 +90,57 @@ func (a *attempt) spool(ctx context.Context) (*os.File, error) {
 	if err != nil {
 		return nil, away(fmt.Errorf("make a scratch file: %w", err))
 	}
-	if err := a.fill(scratch, video); err != nil {
+	n, err := a.part(scratch, f, video)
+	if err == nil && n == 0 {
+		n, err = a.fill(scratch, video)
+	}
+	if err != nil {
 		scratch.Close()
 		return nil, err
 	}
+	a.metrics.fetched.Add(float64(n))
 	return scratch, nil
+}
+
+// part copies what Needed names of the video, with holes in place of the rest, if the store can tell that it is what was
+// uploaded. It returns 0 if the video is to be copied whole.
+func (a *attempt) part(scratch *os.File, f job.File, video io.Reader) (int64, error) {
+	store, ok := video.(interface {
+		Copy(to partial.Scratch, choose func(io.ReaderAt) []job.Span) (int64, error)
+	})
+	if !ok || a.cfg.Needed == nil || f.Bytes != a.job.VideoBytes || f.SHA256 != a.job.VideoSHA256 {
+		return 0, nil
+	}
+	if err := scratch.Truncate(f.Bytes); err != nil {
+		return 0, away(fmt.Errorf("size scratch: %w", err))
+	}
+	n, err := store.Copy(scratch, func(r io.ReaderAt) []job.Span { return a.cfg.Needed(r, f.Bytes) })
+	if err != nil {
+		return n, away(fmt.Errorf("copy part of video to scratch: %w", err))
+	}
+	return n, nil
 }
 
 // spoolBuffer is a chunk of GridFS: fewer and larger writes cost a third less than those of io.Copy.
 const spoolBuffer = 256 << 10
 
 // fill copies the video and checks that it is the one that was uploaded.
-func (a *attempt) fill(scratch *os.File, video io.Reader) error {
+func (a *attempt) fill(scratch *os.File, video io.Reader) (int64, error) {
 	hash := sha256.New()
 	both := struct{ io.Writer }{io.MultiWriter(scratch, hash)} // which hides io.ReaderFrom, as the next line io.WriterTo:
 	n, err := io.CopyBuffer(both, struct{ io.Reader }{video}, make([]byte, spoolBuffer))
 	if err != nil {
-		return away(fmt.Errorf("copy video to scratch: %w", err))
+		return n, away(fmt.Errorf("copy video to scratch: %w", err))
 	}
 	sum := hex.EncodeToString(hash.Sum(nil))
 	if n != a.job.VideoBytes || a.job.VideoSHA256 != "" && sum != a.job.VideoSHA256 {
-		return fmt.Errorf("copy video to scratch: %w: %d bytes with SHA-256 %s, uploaded were %d with %q",
+		return n, fmt.Errorf("copy video to scratch: %w: %d bytes with SHA-256 %s, uploaded were %d with %q",
 			errDamaged, n, sum, a.job.VideoBytes, a.job.VideoSHA256)
 	}
 	if _, err := scratch.Seek(0, io.SeekStart); err != nil {
-		return away(fmt.Errorf("rewind scratch: %w", err))
+		return n, away(fmt.Errorf("rewind scratch: %w", err))
 	}
-	return nil
+	return n, nil
 }
 
 // storeWaits are the waits between tries to store an MP3: it is dear, the lease is being renewed, and a store that

@@ -1,4 +1,4 @@
-// Package converter makes the MP3 of a job: it claims the job, copies the video to a scratch file, has it encoded, stores
+// Package converter makes the MP3 of a job: it claims the job, copies what it needs of the video to a scratch file, has it encoded, stores
 // the MP3, commits it to the job and rings for the mail. Of several workers on one job one commits; the others leave
 // nothing behind. What a queue does with a verdict, how a video is encoded and where files lie is left to others.
 package converter
@@ -42,13 +42,14 @@ type MP3s interface {
 // not the video's fault, and anything else, as a crash, which is tried again a few times.
 type Convert func(ctx context.Context, in, out *os.File, title string, p job.Profile, progress func(percent int)) (time.Duration, error)
 
-// Config is what a Service needs. All but Hire, Worker, Log and Metrics must be set.
+// Config is what a Service needs. All but Hire, Needed, Worker, Log and Metrics must be set.
 type Config struct {
 	Ledger  Ledger
 	Videos  Videos
 	MP3s    MP3s
 	Ring    func(ctx context.Context, j job.Job) error // see doorbell.Doorbell
 	Temp    func() (*os.File, error)                   // an empty scratch file that is gone once it is closed
+	Needed  func(r io.ReaderAt, size int64) []job.Span // what Convert reads of a video; nil is all of it
 	Convert Convert
 	Hire    func() (release func()) // has Convert be readier, from the message on until the job is done with; nil does nothing
 	Rules   job.Rules

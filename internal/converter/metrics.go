@@ -13,6 +13,7 @@ type metrics struct {
 	took    *prometheus.HistogramVec
 	running prometheus.Gauge
 	read    prometheus.Counter
+	fetched prometheus.Counter
 	wrote   prometheus.Counter
 	sound   prometheus.Counter
 }
@@ -30,6 +31,9 @@ func newMetrics(to prometheus.Registerer) metrics {
 		}),
 		read: factory.NewCounter(prometheus.CounterOpts{
 			Name: "mp3_converted_video_bytes_total", Help: "Size of the videos that were converted.",
+		}),
+		fetched: factory.NewCounter(prometheus.CounterOpts{
+			Name: "mp3_conversion_fetched_bytes_total", Help: "Bytes of videos that were read from the store: of an MP4's pictures none.",
 		}),
 		wrote: factory.NewCounter(prometheus.CounterOpts{
 			Name: "mp3_converted_mp3_bytes_total", Help: "Size of the MP3s that were made of them.",

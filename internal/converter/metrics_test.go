@@ -52,3 +52,19 @@ func results(t *testing.T, from prometheus.Gatherer) []string {
 	}
 	return slices.Sorted(maps.Keys(seen))
 }
+
+// value is what a counter without labels is at.
+func value(t *testing.T, from prometheus.Gatherer, name string) float64 {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == name {
+			return family.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatalf("there is no %s", name)
+	return 0
+}

@@ -34,6 +34,7 @@ const owner = "sid@gmail.com"
 type world struct {
 	*converter.Service
 	cfg    converter.Config
+	dir    string // of the stores
 	ledger *ledger
 	videos *videos
 	mp3s   *mp3s
@@ -62,6 +63,7 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	w := &world{
+		dir:    dir,
 		ledger: &ledger{Ledger: db.Jobs()}, videos: &videos{Files: openFiles(t, dir, "videos")},
 		mp3s: &mp3s{Files: openFiles(t, dir, "mp3s")}, rules: job.DefaultRules(),
 	}

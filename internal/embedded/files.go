@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/partial"
 )
 
 // Files keeps videos or MP3s in a folder, a subfolder for each, named by its id:
@@ -40,7 +41,7 @@ const (
 	metaName = "meta.json"
 )
 
-// copyBuffer is what one Put holds in memory, in bytes.
+// copyBuffer is what one Put holds in memory, in bytes, and what one of the sums in meta.json is of.
 const copyBuffer = 256 << 10
 
 // meta is the description on disk: job.File under names that stay when the code is renamed.
@@ -53,6 +54,12 @@ type meta struct {
 	Bytes  int64     `json:"bytes"`
 	SHA256 string    `json:"sha256"`
 	Stored time.Time `json:"stored"`
+}
+
+// description is what meta.json holds.
+type description struct {
+	meta
+	Sums partial.Sums `json:"crc32c,omitempty"` // of copyBuffer bytes each
 }
 
 // OpenFiles returns the store in dir, which it creates if need be and locks: see Lock. It removes what processes that
@@ -108,24 +115,32 @@ func (s *Files) put(ctx context.Context, f job.File, r io.Reader) (_ job.File, e
 			err = errors.Join(err, s.root.RemoveAll(part))
 		}
 	}()
-	hash := sha256.New()
-	f.Bytes, err = s.write(part+"/"+dataName, under(ctx, r), hash)
+	hash, sums := sha256.New(), summer{}
+	f.Bytes, err = s.write(part+"/"+dataName, under(ctx, r), io.MultiWriter(hash, &sums))
 	if err != nil {
 		return f, err
 	}
 	f.SHA256, f.Stored = hex.EncodeToString(hash.Sum(nil)), time.Now().UTC().Truncate(time.Millisecond)
-	return f, s.finish(part, f)
+	return f, s.finish(part, description{meta(f), sums.Sums})
+}
+
+// summer makes a sum of each write: write's are of copyBuffer bytes, but for the last.
+type summer struct{ partial.Sums }
+
+func (s *summer) Write(p []byte) (int, error) {
+	s.Sums = s.Add(p)
+	return len(p), nil
 }
 
 // finish adds the description to the part and moves it to its name.
-func (s *Files) finish(part string, f job.File) error {
-	description, err := json.Marshal(meta(f))
+func (s *Files) finish(part string, d description) error {
+	text, err := json.Marshal(d)
 	if err != nil {
 		return err
 	}
-	_, err = s.write(part+"/"+metaName, bytes.NewReader(description), io.Discard)
+	_, err = s.write(part+"/"+metaName, bytes.NewReader(text), io.Discard)
 	if err == nil {
-		err = s.commit(part, f.ID)
+		err = s.commit(part, d.ID)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return errors.New("deleted while it was being stored") // our part is gone; callers would take absence for an answer
@@ -189,41 +204,63 @@ func (s *Files) sync(dir string) error {
 
 // Open returns a file and its bytes, on the terms of porttest.Files. A file that is deleted then stays readable.
 func (s *Files) Open(ctx context.Context, id string) (job.File, io.ReadSeekCloser, error) {
-	f, data, err := s.open(id)
+	d, data, err := s.open(id)
 	if err != nil {
 		return job.File{}, nil, fmt.Errorf("open file %.40q: %w", id, err)
 	}
-	return f, struct {
-		io.ReadSeeker
-		io.Closer
-	}{io.NewSectionReader(content{ctx, data}, 0, f.Bytes), data}, nil
+	c := content{ctx, data}
+	return job.File(d.meta), &reader{io.NewSectionReader(c, 0, d.Bytes), data, c, d}, nil
 }
 
-func (s *Files) open(id string) (job.File, *os.File, error) {
+func (s *Files) open(id string) (description, *os.File, error) {
+	var d description
 	if !job.IsID(id) {
-		return job.File{}, nil, fs.ErrNotExist
+		return d, nil, fs.ErrNotExist
 	}
 	dir, err := s.root.OpenRoot(id) // both files of one and the same Put, even if the id is deleted and stored anew meanwhile
 	if err != nil {
-		return job.File{}, nil, err
+		return d, nil, err
 	}
 	defer dir.Close()
-	description, err := dir.ReadFile(metaName)
+	text, err := dir.ReadFile(metaName)
 	if err != nil {
-		return job.File{}, nil, err
+		return d, nil, err
 	}
-	var m meta
-	if err := json.Unmarshal(description, &m); err != nil {
-		return job.File{}, nil, fmt.Errorf("%s: %w", metaName, err)
+	if err := json.Unmarshal(text, &d); err != nil {
+		return d, nil, fmt.Errorf("%s: %w", metaName, err)
 	}
 	data, err := dir.Open(dataName)
 	if err != nil {
-		return job.File{}, nil, err
+		return d, nil, err
 	}
-	if info, err := data.Stat(); err != nil || info.Size() != m.Bytes {
-		return job.File{}, nil, errors.Join(fmt.Errorf("%s does not have the %d bytes of %s", dataName, m.Bytes, metaName), err, data.Close())
+	if info, err := data.Stat(); err != nil || info.Size() != d.Bytes {
+		return d, nil, errors.Join(fmt.Errorf("%s does not have the %d bytes of %s", dataName, d.Bytes, metaName), err, data.Close())
 	}
-	return job.File(m), data, nil
+	return d, data, nil
+}
+
+// reader is an open file.
+type reader struct {
+	*io.SectionReader
+	io.Closer
+	content     content
+	description description
+}
+
+// Copy copies a part of the file, as partial.File has it: 0 for what was stored before there were sums.
+func (r *reader) Copy(to partial.Scratch, choose func(io.ReaderAt) []job.Span) (int64, error) {
+	f := partial.File{Size: r.description.Bytes, Piece: copyBuffer, Sums: r.description.Sums, Fetch: r.piece}
+	n, err := f.Copy(r.content.ctx, to, choose)
+	if err != nil {
+		return n, fmt.Errorf("copy of file %s: %w", r.description.ID, err)
+	}
+	return n, nil
+}
+
+func (r *reader) piece(_ context.Context, n int64) ([]byte, error) {
+	piece := make([]byte, min(copyBuffer, r.description.Bytes-n*copyBuffer))
+	_, err := r.content.ReadAt(piece, n*copyBuffer)
+	return piece, err
 }
 
 // Delete removes the file and whatever lies in parts under the id, on the terms of porttest.Files. A Put of the id that

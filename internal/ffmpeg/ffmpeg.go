@@ -100,7 +100,7 @@ func setDefault[T comparable](to *T, value T) {
 }
 
 // Convert reads the whole video from in and writes its MP3 to out, which must be seekable files; their offsets stay where
-// they are. After an error out holds anything.
+// they are. After an error out holds anything. In place of what container.Sound leaves out, in may have holes.
 func (r Runner) Convert(ctx context.Context, in, out *os.File, o Options) (Result, error) {
 	r = r.withDefaults()
 	video, err := r.examine(in)
@@ -123,6 +123,7 @@ func (r Runner) encode(ctx context.Context, in, out *os.File, video video, o Opt
 		progress: newProgress(video.Sound, o.Progress),
 		findings: newFindings(),
 	}
+	p.findings.tables = video.Format == container.MP4
 	if err := p.run(ctx); err != nil {
 		return Result{}, err
 	}

@@ -55,9 +55,14 @@ var phrases = []struct {
 // findings reads ffmpeg's log, its standard error, and keeps counts and the last complaint.
 type findings struct {
 	lines
+	tables    bool // say where the sound lies: what is wrong with pictures does not matter, as they may be left out
 	counts    [findingKinds]int
 	complaint string
 }
+
+// undecoded begins what a parser says of a track that is not decoded: of pictures, or of a hole in their place. The image's
+// ffmpeg has no such parsers.
+const undecoded = "[NULL @ "
 
 func newFindings() *findings {
 	f := &findings{}
@@ -66,6 +71,9 @@ func newFindings() *findings {
 }
 
 func (f *findings) line(line string) {
+	if f.tables && strings.HasPrefix(line, undecoded) {
+		return
+	}
 	complaint := strings.Contains(line, "[error]") || strings.Contains(line, "[fatal]")
 	if complaint || f.complaint == "" { // an early line may be all that a loader or shell says
 		f.complaint = line

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"mp3converter/internal/ffmpeg/container"
 	"mp3converter/internal/job"
 	"mp3converter/internal/testmedia"
 )
@@ -19,8 +21,49 @@ import (
 // near is how far an MP3's length may be from the sound that the clip was made with: codecs work in frames.
 const near = 80 * time.Millisecond
 
-// convert runs the real ffmpeg on a file and returns the MP3's path.
+// convert runs the real ffmpeg on a file and returns the MP3's path. If pictures can be left out of the file, it does so
+// again without them: nothing may come of that.
 func convert(tb testing.TB, r Runner, path string, o Options) (string, Result, error) {
+	tb.Helper()
+	mp3, result, err := convertFile(tb, r, path, o)
+	if holed, ok := withHoles(tb, path); ok {
+		o.Progress = nil
+		again, _, other := convertFile(tb, r, holed, o)
+		switch {
+		case fmt.Sprint(err) != fmt.Sprint(other):
+			tb.Errorf("with its pictures: %v, without: %v", err, other)
+		case err == nil && !bytes.Equal(read(tb, mp3), read(tb, again)):
+			tb.Error("with and without its pictures the MP3s differ")
+		}
+	}
+	return mp3, result, err
+}
+
+// withHoles returns a copy of the file without the pictures, if it is known which they are.
+func withHoles(tb testing.TB, path string) (string, bool) {
+	tb.Helper()
+	data := read(tb, path)
+	spans := container.Sound(bytes.NewReader(data), int64(len(data)))
+	if spans == nil {
+		return "", false
+	}
+	out, err := os.CreateTemp(tb.TempDir(), "*"+filepath.Ext(path))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer out.Close()
+	err = out.Truncate(int64(len(data)))
+	for _, s := range spans {
+		_, failed := out.WriteAt(data[s.From:s.To], s.From)
+		err = errors.Join(err, failed)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return out.Name(), true
+}
+
+func convertFile(tb testing.TB, r Runner, path string, o Options) (string, Result, error) {
 	tb.Helper()
 	in, err := os.Open(path)
 	if err != nil {
@@ -44,6 +87,8 @@ func TestEveryContainerGivesItsSound(t *testing.T) {
 		"MP4, fragmented":                   {Flags: []string{"-movflags", "+frag_keyframe+empty_moov+default_base_moof"}},
 		"MP4, partly fragmented":            {Flags: []string{"-movflags", "+frag_keyframe"}},
 		"MP4, DASH with a segment index":    {Flags: []string{"-movflags", "+dash+global_sidx"}},
+		"MP4, interleaved by the second":    {Seconds: 4, Size: "320x240", Flags: []string{"-chunk_duration", "1000000"}},
+		"MP4 of HEVC":                       {Video: "libx265", Flags: []string{"-x265-params", "log-level=none"}},
 		"MP4 of MP3":                        {Audio: "libmp3lame"},
 		"MP4 of AC-3":                       {Audio: "ac3"},
 		"MP4 of ALAC":                       {Audio: "alac"},
@@ -51,6 +96,7 @@ func TestEveryContainerGivesItsSound(t *testing.T) {
 		"M4A":                               {Ext: "m4a"},
 		"MOV":                               {Ext: "mov"},
 		"MOV of PCM":                        {Ext: "mov", Audio: "pcm_s16le"},
+		"MOV with a time code":              {Ext: "mov", Flags: []string{"-timecode", "01:00:00:00"}},
 		"MKV":                               {Ext: "mkv"},
 		"MKV of AC-3":                       {Ext: "mkv", Audio: "ac3"},
 		"MKV of FLAC":                       {Ext: "mkv", Audio: "flac"},
@@ -187,7 +233,7 @@ func TestTwoHours(t *testing.T) {
 		"-f", "lavfi", "-i", "testsrc=s=32x32:r=1:d=7200", "-f", "lavfi", "-i", "sine=f=440:r=8000:d=7200",
 		"-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-b:a", "16k")
 	var percents []int
-	mp3, result, err := convert(t, Runner{}, clip, Options{Progress: func(p int) { percents = append(percents, p) }})
+	mp3, result, err := convertFile(t, Runner{}, clip, Options{Progress: func(p int) { percents = append(percents, p) }})
 	if err != nil {
 		t.Fatal(err)
 	}

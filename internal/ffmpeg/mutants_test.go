@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mp3converter/internal/ffmpeg/container"
 	"mp3converter/internal/job"
 	"mp3converter/internal/sandbox"
 	"mp3converter/internal/testmedia"
@@ -77,8 +78,24 @@ const (
 	outside   = "with damage outside"
 )
 
-// digest converts, and says in a word or two what came of it.
+// digest converts, and says in a word or two what came of it. Of an MP4 without its pictures the same must come.
 func (r Runner) digest(t *testing.T, data []byte) (string, error) {
+	mp3, outcome, err := r.digestFile(t, data)
+	spans := container.Sound(bytes.NewReader(data), int64(len(data)))
+	if spans == nil || err != nil {
+		return outcome, err
+	}
+	rest := make([]byte, len(data))
+	for _, s := range spans {
+		copy(rest[s.From:s.To], data[s.From:s.To])
+	}
+	if less, other, err := r.digestFile(t, rest); other != outcome || err != nil || !bytes.Equal(mp3, less) {
+		return outside, fmt.Errorf("with its pictures it %s with %d bytes, without %s with %d, %w", outcome, len(mp3), other, len(less), err)
+	}
+	return outcome, nil
+}
+
+func (r Runner) digestFile(t *testing.T, data []byte) ([]byte, string, error) {
 	in, err := r.Temp()
 	if err != nil {
 		t.Fatal(err)
@@ -95,25 +112,33 @@ func (r Runner) digest(t *testing.T, data []byte) (string, error) {
 	_, err = r.Convert(t.Context(), in, out, Options{})
 	now := make([]byte, len(data)+1)
 	if n, _ := in.ReadAt(now, 0); !bytes.Equal(now[:n], data) {
-		return outside, errors.New("the video has changed")
+		return nil, outside, errors.New("the video has changed")
 	}
 	var failure *job.Failure
 	switch {
 	case err == nil:
-		return "converted", nil
+		info, err := out.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		mp3 := make([]byte, info.Size())
+		if _, err := out.ReadAt(mp3, 0); err != nil {
+			t.Fatal(err)
+		}
+		return mp3, "converted", nil
 	case errors.As(err, &failure):
-		return "failed as " + string(failure.Reason), nil
+		return nil, "failed as " + string(failure.Reason), nil
 	case errors.Is(err, job.ErrTransient): // the scratch folder or the sandbox
-		return outside, err
+		return nil, outside, err
 	}
 	for text, outcome := range map[string]string{
 		"no sign of life": "hung", "ended by signal": "crashed", "out of memory": "out of memory",
 	} {
 		if strings.Contains(err.Error(), text) {
-			return outcome, nil
+			return nil, outcome, nil
 		}
 	}
-	return unheardOf, err
+	return nil, unheardOf, err
 }
 
 type tally struct {

@@ -23,6 +23,7 @@ const (
 	authTime   = 2 * time.Second  // for one whole answer; the auth service is next door
 	authFresh  = 10 * time.Second // how long a good answer shows that auth is there
 	authAnswer = 64 << 10         // bytes; a token has some hundred
+	authPool   = 256              // connections kept: as many as a crowd asks by at once, or each wave makes its own
 )
 
 // Auth is the client of the auth service. Close it when nobody uses it any more.
@@ -37,8 +38,8 @@ func NewAuth(addr string, transport http.RoundTripper) *Auth {
 	if transport == nil {
 		transport = &http.Transport{ // no Proxy: passwords and tokens go to auth and nowhere else
 			DialContext:         (&net.Dialer{Timeout: authTime}).DialContext,
-			MaxIdleConns:        64,
-			MaxIdleConnsPerHost: 64,
+			MaxIdleConns:        authPool,
+			MaxIdleConnsPerHost: authPool,
 			IdleConnTimeout:     time.Minute, // less than the service's own, so that it seldom closes first
 		}
 	}

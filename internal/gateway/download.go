@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -188,6 +189,40 @@ func (s *sink) forget() {
 	for _, name := range []string{"Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag", "Last-Modified"} {
 		s.Header().Del(name)
 	}
+}
+
+// Pieces, in bytes, that a file is sent in. A large one, a chunk of the store, saves system calls and deadlines; a small one
+// is what a slow client can take within the patience.
+const (
+	largePiece = 256 << 10
+	smallPiece = 32 << 10
+	fluent     = time.Second // for any piece: whoever takes it faster gets a large one next
+)
+
+var pieces = sync.Pool{New: func() any { return new([largePiece]byte) }}
+
+// ReadFrom is what http.ServeContent sends a file by.
+func (s *sink) ReadFrom(r io.Reader) (n int64, err error) {
+	buffer := pieces.Get().(*[largePiece]byte)
+	defer pieces.Put(buffer)
+	for size := smallPiece; err == nil; {
+		var read, written int
+		read, err = r.Read(buffer[:size])
+		start := time.Now()
+		if read > 0 {
+			var failed error
+			written, failed = s.Write(buffer[:read])
+			err = cmp.Or(failed, err)
+		}
+		n += int64(written)
+		if size = smallPiece; time.Since(start) < fluent {
+			size = largePiece
+		}
+	}
+	if err == io.EOF { //nolint:errorlint // io.Reader's own word
+		err = nil
+	}
+	return n, err
 }
 
 func (s *sink) Write(p []byte) (int, error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/slots"
 	"mp3converter/internal/web"
 )
 
@@ -82,14 +83,19 @@ func (c Config) withDefaults() Config {
 // callTime bounds a few calls of the ledger, all that a request needs beside streaming.
 const callTime = 10 * time.Second
 
+// announcers is how many uploads may ask the ledger for their place at once. In a crowd each of their questions takes longer
+// the more ask, and all would run into callTime together.
+const announcers = 16
+
 // Service answers users' requests.
 type Service struct {
-	cfg       Config
-	places    *places // of uploads
-	downloads *places
-	cleaner   cleaner
-	sweeper   *sweeper
-	received  prometheus.Counter
+	cfg        Config
+	places     *places // of uploads
+	downloads  *places
+	announcing *slots.Slots
+	cleaner    cleaner
+	sweeper    *sweeper
+	received   prometheus.Counter
 }
 
 // New returns the service. Call it once per registry of metrics.
@@ -98,6 +104,7 @@ func New(cfg Config) *Service {
 	s := &Service{
 		cfg: cfg, places: newPlaces(cfg.MaxUploads, cfg.MaxUploadsEach),
 		downloads: newPlaces(cfg.MaxDownloads, max(1, cfg.MaxDownloads*3/4)), cleaner: newCleaner(cfg), sweeper: newSweeper(cfg),
+		announcing: slots.New(announcers, callTime),
 		received: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_upload_bytes_total", Help: "Bytes of files that were accepted.",
 		}),

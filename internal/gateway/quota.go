@@ -39,11 +39,15 @@ func (s *Service) roomFor(r *http.Request) room {
 
 // announce names an upload in the ledger, so that what a dying gateway leaves of it can be found, and returns its job. Its
 // VideoBytes are what it may come to: no more than was asked for, and no more than the owner's quota has.
-func (s *Service) announce(ctx context.Context, owner string, want room) (job.Job, error) {
+func (s *Service) announce(ctx context.Context, owner string, want room) (j job.Job, err error) {
+	if err := s.announcing.Take(ctx); err != nil {
+		return job.Job{}, fmt.Errorf("announce the upload: %w", err)
+	}
+	defer func() { s.announcing.Give(unanswered(err)) }()
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	for try := 1; ; try++ {
-		j, err := s.reserve(ctx, owner, want)
+		j, err = s.reserve(ctx, owner, want)
 		if !errors.Is(err, errCrowded) || try == crowdTries {
 			return j, err
 		}
@@ -53,6 +57,14 @@ func (s *Service) announce(ctx context.Context, owner string, want room) (job.Jo
 		case <-time.After(rand.N(crowdPause << try)): //nolint:gosec // so that rivals fall out of step
 		}
 	}
+}
+
+// unanswered is err unless it is the ledger's answer: that the user has no room.
+func unanswered(err error) error {
+	if _, refused := errors.AsType[*web.Refusal](err); refused {
+		return nil
+	}
+	return err
 }
 
 func (s *Service) reserve(ctx context.Context, owner string, want room) (job.Job, error) {

@@ -21,6 +21,9 @@ type File struct {
 	Stored time.Time
 }
 
+// Span is a part of a file: the bytes from one offset up to another, which is not in it.
+type Span struct{ From, To int64 }
+
 // ErrUnsettled is in the chain of what a store says of a Put of which pieces may come yet, after all that is there now is
 // removed: it asked for them to be written, and was never told what became of it.
 var ErrUnsettled = errors.New("may still happen")

@@ -14,10 +14,17 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/partial"
+	"mp3converter/internal/slots"
 )
 
 // ChunkSize is GridFS's default, in bytes. What others stored may have another.
 const ChunkSize = 261120
+
+// bulk is how many inserts of chunks may be under way at once in a database, and how many fetches of chunks. It keeps any
+// disk busy: 16 inserts are 12 MB, 16 fetches 20. More would only wait within the server, past their deadlines, with copies
+// in memory and connections that the ledger needs.
+const bulk = 16
 
 // Files is the GridFS bucket "fs" of one database. The layout is the specification's, so every GridFS client reads what
 // we store, and we what they do; the driver's own bucket is not used, since it corrupts uploads that run in parallel,
@@ -27,6 +34,8 @@ type Files struct {
 	files   *mongo.Collection
 	chunks  *mongo.Collection
 	buffers sync.Pool // of *[ChunkSize]byte
+	inserts *slots.Slots
+	fetches *slots.Slots
 }
 
 func newFiles(c *Client, database Database) *Files {
@@ -34,6 +43,7 @@ func newFiles(c *Client, database Database) *Files {
 	return &Files{
 		client: c, files: db.Collection("fs.files"), chunks: db.Collection("fs.chunks"),
 		buffers: sync.Pool{New: func() any { return new([ChunkSize]byte) }},
+		inserts: slots.New(bulk, 2*c.timeout), fetches: slots.New(bulk, 2*c.timeout),
 	}
 }
 
@@ -117,7 +127,8 @@ type metadata struct {
 	Owner  string        `bson:"owner"`
 	Type   string        `bson:"contentType"` // where the specification wants it
 	SHA256 string        `bson:"sha256"`
-	First  bson.ObjectID `bson:"firstChunk"` // its id: tells two Puts under one file id apart
+	First  bson.ObjectID `bson:"firstChunk"` // its id: tells two Puts under one file id apart, and leads to the others'
+	Sums   partial.Sums  `bson:"crc32c,omitempty"`
 }
 
 // layout says how a file is cut into chunks.
@@ -125,6 +136,8 @@ type layout struct {
 	file      bson.ObjectID
 	length    int64
 	chunkSize int64
+	first     bson.ObjectID // chunk 0's id, as in metadata, if there are sums
+	sums      partial.Sums  // of our own files only
 }
 
 // maxDocument is MongoDB's limit in bytes, and so a chunk's.
@@ -138,6 +151,11 @@ func describe(id bson.ObjectID, doc bson.Raw) (job.File, layout, error) {
 	if !haveLength || length < 0 || length > 0 && (!haveChunk || chunkSize <= 0 || chunkSize > maxDocument) {
 		return job.File{}, layout{}, errors.New("its GridFS document has no valid length and chunkSize")
 	}
+	where := layout{file: id, length: length, chunkSize: chunkSize}
+	if first, ok := doc.Lookup("metadata", "firstChunk").ObjectIDOK(); ok && chunkSize == ChunkSize {
+		_, where.sums, _ = doc.Lookup("metadata", "crc32c").BinaryOK()
+		where.first = first
+	}
 	uploaded, _ := doc.Lookup("uploadDate").TimeOK()
 	return job.File{
 		ID:     id.Hex(),
@@ -148,7 +166,7 @@ func describe(id bson.ObjectID, doc bson.Raw) (job.File, layout, error) {
 		Bytes:  length,
 		SHA256: text(doc, "metadata", "sha256"),
 		Stored: uploaded.UTC(),
-	}, layout{file: id, length: length, chunkSize: chunkSize}, nil
+	}, where, nil
 }
 
 // text returns a string of the document, "" if there is none.

@@ -1,7 +1,6 @@
 package mongodb
 
 import (
-	"bytes"
 	"io"
 	"runtime"
 	"sync"
@@ -82,25 +81,93 @@ func TestPutHoldsLittleOfALargeFile(t *testing.T) {
 	}
 }
 
-func TestManySmallPutsHoldLittle(t *testing.T) {
-	const puts, limit = 100, 60 << 20
-	arrived, answer := make(chan struct{}, puts), make(chan struct{})
-	c := connect(t, newSink(t, func() { arrived <- struct{}{}; <-answer }).uri)
+// crowd is many videos at once, of which a server swallows nothing yet.
+type crowd struct {
+	mu   sync.Mutex
+	grew sync.Cond
+	read int // bytes, of all
+}
+
+func newCrowd() *crowd {
+	c := new(crowd)
+	c.grew.L = &c.mu
+	return c
+}
+
+// video is one of them.
+func (c *crowd) video(size int) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if size == 0 {
+			return 0, io.EOF
+		}
+		n := min(len(p), size)
+		size, c.read = size-n, c.read+n
+		c.grew.Broadcast()
+		return n, nil
+	})
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// wait returns when so many bytes have been read.
+func (c *crowd) wait(bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.read < bytes {
+		c.grew.Wait()
+	}
+}
+
+// holds returns how many bytes of memory so many puts take while the server answers no insert, once all have read what
+// they read before an answer, and how many bytes they have read then.
+func (c *crowd) holds(t *testing.T, puts, size, read int) (held int64, inserts int) {
+	t.Helper()
+	arrived, answer := make(chan struct{}, puts*(2+size/ChunkSize)), make(chan struct{})
+	client := connect(t, newSink(t, func() { arrived <- struct{}{}; <-answer }).uri)
 	before := live()
 	var g sync.WaitGroup
 	for range puts {
 		g.Go(func() {
-			if _, err := c.Videos().Put(t.Context(), porttest.NewFile("a"), bytes.NewReader([]byte("abc"))); err != nil {
+			if _, err := client.Videos().Put(t.Context(), porttest.NewFile("a"), c.video(size)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	for range puts { // as many as the pool has connections
+	c.wait(read)
+	for range min(puts, bulk) {
 		<-arrived
 	}
-	if held := live() - before; held > limit {
-		t.Errorf("%d puts of three bytes hold %d bytes, want at most %d", puts, held, limit)
-	}
+	held, inserts = live()-before, len(arrived)+min(puts, bulk)
 	close(answer)
 	g.Wait()
+	return held, inserts
+}
+
+func TestManySmallPutsHoldLittle(t *testing.T) {
+	const puts, size, limit = 100, 3, 60 << 20
+	if held, _ := newCrowd().holds(t, puts, size, puts*size); held > limit {
+		t.Errorf("%d puts of three bytes hold %d bytes, want at most %d", puts, held, limit)
+	}
+}
+
+// Of many large ones only those hold more than a batch whose inserts are under way, and of these there are so many.
+func TestManyLargePutsHoldLittle(t *testing.T) {
+	const (
+		puts  = 60
+		batch = batchChunks * ChunkSize
+		read  = (puts + bulk) * batch
+		limit = read + 2*bulk*batch + 10<<20 // the driver copies a batch twice
+	)
+	c := newCrowd()
+	held, inserts := c.holds(t, puts, 4*batch, read)
+	if held > limit {
+		t.Errorf("%d puts hold %d bytes, want at most %d", puts, held, limit)
+	}
+	if inserts != bulk {
+		t.Errorf("%d inserts are under way at once, want %d", inserts, bulk)
+	}
 }

@@ -95,6 +95,10 @@ func (s *stream) fetchAhead() {
 // one now, or have lost patience with a slow reader. (The driver repeats a find by itself, never a getMore.)
 func (s *stream) fetch(size int64) batch {
 	var b batch
+	if b.err = s.files.fetches.Take(s.ctx); b.err != nil {
+		return b
+	}
+	defer func() { s.files.fetches.Give(b.err) }()
 	midway := s.cursor != nil
 	if b.err = s.fill(&b, size); b.err != nil && midway && s.ctx.Err() == nil {
 		b.err = s.fill(&b, size)

@@ -16,6 +16,7 @@ import (
 
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
+	"mp3converter/internal/partial"
 )
 
 // Reading and hashing go on while inserts are under way: inFlight batches of batchChunks chunks, and one more is being
@@ -30,6 +31,9 @@ const (
 // maxChunks is what the three bytes of a chunk's id count to: 4 TiB.
 const maxChunks = 1 << 24
 
+// maxSums bounds what the description of a file has of its chunks' sums, in bytes: 64 GiB have more, and are read whole.
+const maxSums = 1 << 20
+
 // maxStalls is how often in a row a reader may return nothing and no error, as in package bufio.
 const maxStalls = 100
 
@@ -40,6 +44,7 @@ type upload struct {
 	id        bson.ObjectID
 	first     bson.ObjectID // chunk 0's id; its last three bytes are zero
 	sum       hash.Hash
+	sums      partial.Sums // of the chunks read so far
 	bytes     int64
 	chunks    int64 // read so far
 	inserted  bool  // there may be some on the server
@@ -82,10 +87,21 @@ func (u *upload) run(ctx context.Context, f job.File, r io.Reader) (job.File, er
 // store inserts the chunks. When it returns no insert is under way any more.
 func (u *upload) store(ctx context.Context, r io.Reader) error {
 	inserts, ctx := errgroup.WithContext(ctx)
-	inserts.SetLimit(inFlight)
-	err := u.read(ctx, r, func(batch []chunkDoc) {
+	mine := make(chan struct{}, inFlight)
+	err := u.read(ctx, r, func(batch []chunkDoc) error {
+		mine <- struct{}{}
+		if err := u.to.inserts.Take(ctx); err != nil { // before more is read: of many uploads most hold one batch
+			u.recycle(batch)
+			return err
+		}
 		u.inserted = true
-		inserts.Go(func() error { return u.insert(ctx, batch) }) // waits while inFlight are running
+		inserts.Go(func() error {
+			err := u.insert(ctx, batch)
+			u.to.inserts.Give(err)
+			<-mine
+			return err
+		})
+		return nil
 	})
 	if failed := inserts.Wait(); failed != nil && !errors.Is(err, failed) {
 		err = errors.Join(err, failed)
@@ -94,7 +110,7 @@ func (u *upload) store(ctx context.Context, r io.Reader) error {
 }
 
 // read hands all that r yields to insert, in batches. It ends early when ctx does, with its cause.
-func (u *upload) read(ctx context.Context, r io.Reader, insert func([]chunkDoc)) error {
+func (u *upload) read(ctx context.Context, r io.Reader, insert func([]chunkDoc) error) error {
 	for end := false; !end; {
 		batch, err := u.nextBatch(ctx, r)
 		end = err == io.EOF //nolint:errorlint // as io.Reader has it: a wrapped io.EOF is no clean end
@@ -103,7 +119,9 @@ func (u *upload) read(ctx context.Context, r io.Reader, insert func([]chunkDoc))
 			return err
 		}
 		if len(batch) > 0 {
-			insert(batch)
+			if err := insert(batch); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -135,6 +153,7 @@ func (u *upload) next(ctx context.Context, r io.Reader) (chunkDoc, error) {
 		ID: chunkID(u.first, u.chunks), File: u.id, N: int32(u.chunks), Data: buffer[:n], //nolint:gosec // at most maxChunks
 	}
 	_, _ = u.sum.Write(chunk.Data) // never fails: package hash
+	u.sums = u.sums.Add(chunk.Data)
 	u.chunks, u.bytes = u.chunks+1, u.bytes+int64(n)
 	return chunk, err
 }
@@ -187,11 +206,14 @@ func (u *upload) describe(ctx context.Context, f job.File) error {
 	if err := failpoint.At(failpoint.FileWhole); err != nil {
 		return err
 	}
+	if len(u.sums) > maxSums {
+		u.sums = nil
+	}
 	ctx, cancel := u.to.client.bound(context.WithoutCancel(ctx)) // as in insert
 	defer cancel()
 	_, err := u.to.files.InsertOne(ctx, filesDoc{
 		ID: u.id, Length: f.Bytes, Chunk: ChunkSize, Uploaded: f.Stored, Name: f.Name,
-		Metadata: metadata{Job: f.Job, Owner: f.Owner, Type: f.Type, SHA256: f.SHA256, First: u.first},
+		Metadata: metadata{Job: f.Job, Owner: f.Owner, Type: f.Type, SHA256: f.SHA256, First: u.first, Sums: u.sums},
 	})
 	u.described = !mongo.IsDuplicateKeyError(err)
 	if err == nil {

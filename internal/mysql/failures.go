@@ -2,8 +2,7 @@ package mysql
 
 import (
 	"context"
-	"database/sql"
-	"errors"
+	"strings"
 	"time"
 
 	"mp3converter/internal/user"
@@ -12,18 +11,33 @@ import (
 // nowMS is the server's clock, one for all replicas, in milliseconds. No time zone and no summer time is in it.
 const nowMS = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000"
 
-// Failures returns the slots' tallies, in the slots' order.
+// Failures returns the slots' tallies, in the slots' order. It asks once: a login waits for the answer.
 func (d *DB) Failures(ctx context.Context, slots ...user.Slot) ([]user.Tally, error) {
-	tallies := make([]user.Tally, len(slots))
+	found := make(map[user.Slot]user.Tally, len(slots))
+	marks := strings.TrimSuffix(strings.Repeat("?,", len(slots)), ",")
+	args := make([]any, len(slots))
 	for i, slot := range slots {
+		args[i] = slot
+	}
+	rows, err := d.db.QueryContext(ctx, "SELECT slot, failures, "+nowMS+" - last FROM login_failure WHERE slot IN ("+marks+")", args...) //nolint:gosec // question marks
+	if err != nil {
+		return nil, wrap("look for failed logins", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var slot user.Slot
+		var failures int
 		var ms int64
-		err := d.db.QueryRowContext(ctx, "SELECT failures, "+nowMS+" - last FROM login_failure WHERE slot = ?", slot).Scan(&tallies[i].Failures, &ms)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		if err := rows.Scan(&slot, &failures, &ms); err != nil {
 			return nil, wrap("look for failed logins", err)
 		}
-		tallies[i].Age = time.Duration(max(0, ms)) * time.Millisecond
+		found[slot] = user.Tally{Failures: failures, Age: time.Duration(max(0, ms)) * time.Millisecond}
 	}
-	return tallies, nil
+	tallies := make([]user.Tally, len(slots))
+	for i, slot := range slots {
+		tallies[i] = found[slot]
+	}
+	return tallies, wrap("look for failed logins", rows.Err())
 }
 
 // Fail counts one more in the slot and returns how many that makes. LAST_INSERT_ID carries the number out of the very

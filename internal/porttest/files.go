@@ -40,6 +40,7 @@ func TestFiles(t *testing.T, open func(t *testing.T) Files) {
 		"a deleted file is gone, and deleting twice is no error":     filesDelete,
 		"deleting during a read gives all bytes or an error":         filesDeleteWhileRead,
 		"reading obeys the context":                                  filesReadCancelled,
+		"a part is copied to its place, and the rest is not":         filesPart,
 		"50 parallel uploads come back byte for byte":                filesParallel,
 		"a failed put does not touch the files put at the same time": filesFailBesideOthers,
 	} {

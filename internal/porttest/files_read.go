@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -162,5 +163,45 @@ func filesReadCancelled(t *testing.T, s Files) {
 	cancel()
 	if _, err := io.ReadAll(r); !errors.Is(err, context.Canceled) {
 		t.Errorf("reading after the context's end: %v, want context.Canceled", err)
+	}
+}
+
+func filesPart(t *testing.T, s Files) {
+	content := Bytes(12, 40*chunk)
+	_, r, err := s.Open(t.Context(), mustPut(t, s, content).ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	to, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	if err := to.Truncate(int64(len(content))); err != nil {
+		t.Fatal(err)
+	}
+	parts := []job.Span{{From: 0, To: 10}, {From: 5*chunk - 1, To: 5*chunk + 1}, {From: 40*chunk - 1, To: 40 * chunk}}
+	n, err := r.(Parts).Copy(to, func(r io.ReaderAt) []job.Span {
+		b := make([]byte, 2)
+		if _, err := r.ReadAt(b, chunk-1); err != nil || !bytes.Equal(b, content[chunk-1:chunk+1]) {
+			t.Errorf("choosing reads %x, %v", b, err)
+		}
+		return parts
+	})
+	if err != nil || n == 0 || n > 8*chunk {
+		t.Errorf("%d bytes were read, %v", n, err)
+	}
+	got := make([]byte, len(content))
+	if _, err := to.ReadAt(got, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range parts {
+		if !bytes.Equal(got[p.From:p.To], content[p.From:p.To]) {
+			t.Errorf("from %d to %d other bytes came", p.From, p.To)
+		}
+	}
+	if middle := got[20*chunk : 30*chunk]; !bytes.Equal(middle, make([]byte, len(middle))) {
+		t.Error("more was written than was chosen")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/partial"
 )
 
 // Files stores videos or MP3s, whole or not at all.
@@ -21,10 +22,17 @@ type Files interface {
 	// for many files run in parallel.
 	Put(ctx context.Context, f job.File, r io.Reader) (job.File, error)
 	// Open returns a file and its bytes from the start; fs.ErrNotExist if there is none. A read fails with an error, never
-	// with a clean io.EOF, when the bytes end before File.Bytes. Reads obey ctx.
+	// with a clean io.EOF, when the bytes end before File.Bytes. Reads obey ctx. The reader of what Put stored has Parts.
 	Open(ctx context.Context, id string) (job.File, io.ReadSeekCloser, error)
 	// Delete removes the file and every piece a dead Put left under the id. Absence is nil.
 	Delete(ctx context.Context, id string) error
+}
+
+// Parts reads a part of a file, each piece of it held against what was stored.
+type Parts interface {
+	// Copy writes what choose returns to a file that is as long, at its place, and returns how many bytes it read. It is 0
+	// if the file is to be read whole: that is as cheap, or the pieces are not what was stored.
+	Copy(to partial.Scratch, choose func(io.ReaderAt) []job.Span) (int64, error)
 }
 
 // Ledger stores jobs.

@@ -60,6 +60,15 @@ func Clip(tb testing.TB, s Spec) string {
 	return Make(tb, s.Ext, args...)
 }
 
+// Phone returns the path of what a phone records: 20 s at 17 Mb/s, 42 MB, of which under 1 % is sound, in runs of a second.
+func Phone(tb testing.TB) string {
+	tb.Helper()
+	return Make(tb, "mov",
+		"-f", "lavfi", "-i", "testsrc=s=640x360:r=30:d=20,noise=alls=100:allf=t+u", "-f", "lavfi", "-i", "sine=f=440:r=48000:d=20,aformat=channel_layouts=stereo",
+		"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-b:v", "17M", "-minrate", "17M", "-maxrate", "17M", "-bufsize", "4M",
+		"-c:a", "aac", "-b:a", "128k", "-chunk_duration", "1000000", "-map_metadata", "-1", "-fflags", "+bitexact")
+}
+
 // Make runs ffmpeg with the options, and a path ending in the extension as its output, and returns the path. The result
 // is cached by the options, so a file named in them must never change.
 func Make(tb testing.TB, ext string, args ...string) string {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/ffmpeg"
+	"mp3converter/internal/ffmpeg/container"
 	"mp3converter/internal/job"
 	"mp3converter/internal/sandbox"
 	"mp3converter/internal/settings"
@@ -135,6 +137,9 @@ func (e Encoder) Temp() (*os.File, error) { return e.runner.Temp() }
 
 // Hire has a process start that will be ffmpeg: while the job is claimed and its video read, nobody waits for that.
 func (e Encoder) Hire() (release func()) { return e.runner.Spares.Hire() }
+
+// Needed returns what Convert reads of a video; nil is all of it.
+func (e Encoder) Needed(r io.ReaderAt, size int64) []job.Span { return container.Sound(r, size) }
 
 // Convert makes an MP3 of a video.
 func (e Encoder) Convert(ctx context.Context, in, out *os.File, title string, profile job.Profile, progress func(percent int)) (time.Duration, error) {

@@ -1,5 +1,5 @@
 // Package container reads what a media file says of itself: which container it is, how long its sound is declared to be,
-// and whether its end is missing. Package ffmpeg holds what could be decoded against it.
+// whether its end is missing, and of an MP4 where its sound lies. Package ffmpeg holds what could be decoded against it.
 //
 // It looks at headers and tables only, decodes nothing and trusts nothing: every read is bounded, every count in the file
 // is held against the bytes that are there, and a walk ends after a fixed number of steps. What it cannot make out stays

@@ -8,6 +8,7 @@ import (
 // box is one box (QuickTime: atom) of an MP4 file; start and end enclose its body.
 type box struct {
 	kind       string
+	head       int64 // where its size and kind stand
 	start, end int64
 	cut        bool // end is where the box around it, or the file, ends; it should be later
 }
@@ -29,7 +30,7 @@ func (s *source) boxes(from, to int64) iter.Seq[box] {
 			if size < head {
 				return
 			}
-			b := box{kind: string(h[4:8]), start: from + int64(head), end: to}
+			b := box{kind: string(h[4:8]), head: from, start: from + int64(head), end: to}
 			b.cut = size > uint64(to-from) //nolint:gosec // as above
 			if !b.cut {
 				b.end = from + int64(size) //nolint:gosec // at most to

@@ -139,7 +139,7 @@ func (m *movie) presentSamples(tables box) uint64 {
 	if offsets.kind == "" {
 		offsets, wide = s.find(tables, "co64"), true
 	}
-	runs := m.stsc(s.find(tables, "stsc"))
+	runs := s.stsc(s.find(tables, "stsc"))
 	t := s.table(offsets.start+8, offsets.end)
 	samples := uint64(0)
 	for chunk := range be32(s.field(offsets, 8), 4) {
@@ -161,9 +161,9 @@ func (t *table) offset(wide bool) (uint64, bool) {
 }
 
 // stsc returns a function that says how many samples a chunk has; it must be asked for chunk after chunk, from 1.
-func (m *movie) stsc(b box) func(chunk uint32) uint64 {
-	t := m.s.table(b.start+8, b.end)
-	left := be32(m.s.field(b, 8), 4)
+func (s *source) stsc(b box) func(chunk uint32) uint64 {
+	t := s.table(b.start+8, b.end)
+	left := be32(s.field(b, 8), 4)
 	var per, next, nextPer uint32
 	read := func() {
 		next = math.MaxUint32

@@ -1,0 +1,153 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"mp3converter/internal/gateway"
+	"mp3converter/internal/job"
+)
+
+// asked is a ledger that answers nobody who inserts until the test lets it.
+type asked struct {
+	gateway.Ledger
+	inside *atomic.Int64
+	answer chan struct{}
+}
+
+func (l asked) Insert(ctx context.Context, j job.Job) error {
+	l.inside.Add(1)
+	<-l.answer
+	return l.Ledger.Insert(ctx, j)
+}
+
+func TestACrowdAsksTheLedgerInTurn(t *testing.T) {
+	t.Parallel()
+	const crowd, atOnce = 48, 16
+	ledger := asked{inside: new(atomic.Int64), answer: make(chan struct{})}
+	r := start(t, func(_ *rig, cfg *gateway.Config) {
+		ledger.Ledger = cfg.Ledger
+		cfg.Ledger = ledger
+	})
+	var answers []<-chan answer
+	for i := range crowd {
+		answers = append(answers, r.async(request{path: "/upload", form: file(fmt.Sprint("video ", i))}))
+	}
+	r.eventually("all have come", func() bool { return r.gauge("gateway_uploads") == crowd })
+	r.eventually("some have asked", func() bool { return ledger.inside.Load() >= atOnce })
+	if n := ledger.inside.Load(); n != atOnce {
+		t.Errorf("%d ask the ledger at once, want %d", n, atOnce)
+	}
+	close(ledger.answer)
+	for _, a := range answers {
+		r.want(<-a, 200, "success!")
+	}
+}
+
+// metered is a store that counts the bytes that it has been given.
+type metered struct {
+	gateway.Files
+	got *atomic.Int64
+}
+
+func (c metered) Put(ctx context.Context, f job.File, r io.Reader) (job.File, error) {
+	return c.Files.Put(ctx, f, io.TeeReader(r, c))
+}
+
+func (c metered) Write(p []byte) (int, error) {
+	c.got.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// heap is how many bytes of it are in use.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// Not parallel: the memory of other tests would be metered. The clients' own is.
+func TestTwoHundredUploadsAndDownloadsAtOnceTakeLittleMemory(t *testing.T) {
+	const crowd, each = 200, 400 << 10 // 150 are seen
+	store := metered{got: new(atomic.Int64)}
+	r := start(t, func(_ *rig, cfg *gateway.Config) {
+		cfg.MaxUploads, cfg.MaxUploadsEach, cfg.MaxDownloads = crowd, crowd, 2*crowd
+		store.Files = cfg.Videos
+		cfg.Videos = store
+	})
+	before := heap()
+	var bodies []*io.PipeWriter
+	var answers []<-chan answer
+	half := strings.Repeat("video", mega/20)
+	for range crowd {
+		q, out := slowly(request{})
+		answers, bodies = append(answers, r.async(q)), append(bodies, out)
+		_, err := io.WriteString(out, opening)
+		r.must(err)
+	}
+	for _, out := range bodies {
+		_, err := io.WriteString(out, half)
+		r.must(err)
+	}
+	most := int64(crowd * (len(half) - 8<<10)) // the form's reader keeps back what may be its end
+	r.eventually("all are half there", func() bool { return store.got.Load() >= most })
+	if held := (heap() - before) / crowd; held > each {
+		t.Errorf("each of %d uploads holds %d bytes, want at most %d", crowd, held, each)
+	}
+	for i, out := range bodies {
+		_, err := io.WriteString(out, closing)
+		r.must(err)
+		r.must(out.Close())
+		r.want(<-answers[i], 200, "success!")
+	}
+	mp3 := r.convert(r.upload("video").ID, half).MP3
+	for i := range answers {
+		answers[i] = r.async(request{path: "/download?fid=" + mp3})
+	}
+	for _, a := range answers {
+		r.want(<-a, 200, half)
+	}
+}
+
+// Each wave is at auth all at once, and the second comes by the connections of the first.
+func TestACrowdKeepsItsConnectionsToAuth(t *testing.T) {
+	t.Parallel()
+	const crowd = 100 // auth has 2 s, and the machine may be at work
+	r := start(t)
+	var mu sync.Mutex
+	from, arrived, all := map[string]bool{}, 0, make(chan struct{})
+	r.setAuth(func(w http.ResponseWriter, req *http.Request) {
+		mu.Lock()
+		from[req.RemoteAddr] = true
+		arrived++
+		here := all
+		if arrived%crowd == 0 {
+			close(all)
+			all = make(chan struct{})
+		}
+		mu.Unlock()
+		<-here
+		w.WriteHeader(http.StatusForbidden)
+	})
+	for range 2 {
+		var answers []<-chan answer
+		for range crowd {
+			answers = append(answers, r.async(request{path: "/jobs"}))
+		}
+		for _, a := range answers {
+			r.want(<-a, 403, "not authorized")
+		}
+	}
+	if len(from) > crowd {
+		t.Errorf("%d connections for two waves of %d", len(from), crowd)
+	}
+}
