@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -169,6 +170,11 @@ func TestSegmentsFillTheCoresEvenly(t *testing.T) {
 		}
 		if length < p.least || length > p.most {
 			t.Errorf("%v on %d cores: segments of %v", tt.sound, tt.cores, length)
+		}
+	}
+	for _, sound := range []time.Duration{1, math.MaxInt64} { // as a video may say
+		if length := p.length(sound, 3*time.Second, 64); length < 1 || length > 2*p.most {
+			t.Errorf("%v: segments of %v", sound, length)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func (c conversion) maySplit() bool {
 	const fat = 16 << 10 // bytes of video, for a second of sound of an unknown length
 	sound := c.video.Sound
 	if sound == 0 {
-		sound = time.Duration(c.video.bytes) * time.Second / fat
+		sound = time.Duration(c.video.bytes/fat) * time.Second
 	}
 	return c.seat.share(sound)
 }
