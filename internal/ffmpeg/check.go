@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +14,7 @@ import (
 )
 
 // Check converts a moment of silence and returns ffmpeg's version, so that a service finds out when it starts whether
-// the binary is there, has the MP3 encoder and may write to the scratch folder.
+// the binary is there, has the MP3 encoder and may write to the scratch folder. It also finds out whether Cores are worth lending.
 func (r Runner) Check(ctx context.Context) (version string, err error) {
 	r = r.withDefaults()
 	banner, took, err := r.banner(ctx)
@@ -36,8 +37,28 @@ func (r Runner) Check(ctx context.Context) (version string, err error) {
 	if _, err := r.Convert(ctx, in, out, Options{Profile: job.Standard}); err != nil {
 		return "", fmt.Errorf("convert a test sound: %w", err)
 	}
-	r.Cores.learn(took, punch(in, 0, 1) == nil)
+	r.Cores.learn(took, r.splits(ctx, in, out))
 	return parseVersion(banner), nil
+}
+
+// splits tries whether several processes can do it: whether this ffmpeg can hand on sound (one that was built for an older version
+// cannot), and parts of scratch files can be freed, or long sounds would fill the folder.
+func (r Runner) splits(ctx context.Context, in, out *os.File) bool {
+	if r.Cores == nil || punch(out, 0, 1) != nil {
+		return false
+	}
+	video, err := r.examine(in)
+	if err != nil {
+		return false
+	}
+	trial := NewCores(2) //nolint:mnd // as few as can be shared
+	trial.learn(0, true)
+	c := conversion{r, in, out, video, Options{}, trial.enter()}
+	if !c.seat.share(most) {
+		return false
+	}
+	_, err = c.split(ctx)
+	return err == nil
 }
 
 // banner returns ffmpeg's first words, and how long it takes to start; the best of a few tries, for others may be busy.

@@ -24,16 +24,22 @@ func NewCores(total int) *Cores {
 	return &Cores{total: total, changed: make(chan struct{})}
 }
 
-// learn takes note of how long ffmpeg takes to start, and whether parts of scratch files can be freed: else long sounds would
-// fill the folder.
-func (c *Cores) learn(start time.Duration, frees bool) {
+// Lent says whether there are several and Check has seen that they can be lent.
+func (c *Cores) Lent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total > 1 && c.plan.least > 0
+}
+
+// learn takes note of how long ffmpeg takes to start, and whether a video can be converted by several.
+func (c *Cores) learn(start time.Duration, splits bool) {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.plan = plan{}
-	if frees {
+	if splits {
 		c.plan = newPlan(start)
 	}
 }

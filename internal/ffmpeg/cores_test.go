@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -137,7 +138,7 @@ func TestNothingIsLentBeforeItIsSeenToPay(t *testing.T) {
 	}
 	c.learn(time.Millisecond, false)
 	if shares(time.Hour) {
-		t.Error("cores are lent where scratch files cannot be freed")
+		t.Error("cores are lent to an ffmpeg that cannot make use of them")
 	}
 	c.learn(80*time.Millisecond, true)
 	if shares(100 * time.Second) {
@@ -169,6 +170,11 @@ func TestSegmentsFillTheCoresEvenly(t *testing.T) {
 		}
 		if length < p.least || length > p.most {
 			t.Errorf("%v on %d cores: segments of %v", tt.sound, tt.cores, length)
+		}
+	}
+	for _, sound := range []time.Duration{1, math.MaxInt64} { // as a video may say
+		if length := p.length(sound, 3*time.Second, 64); length < 1 || length > 2*p.most {
+			t.Errorf("%v: segments of %v", sound, length)
 		}
 	}
 }

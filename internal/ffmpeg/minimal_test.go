@@ -99,7 +99,10 @@ func TestTheMinimalBuildHasWhatIsAllowed(t *testing.T) {
 	} {
 		formats = append(formats, string(f))
 	}
-	for name, want := range map[string][]string{"demuxers": formats, "decoders": strings.Split(decoders, ",")} {
+	formats = append(formats, "pcm_f32le") // of our own making, see decodeArgs; what it decodes to, and back, are:
+	for name, want := range map[string][]string{
+		"demuxers": formats, "decoders": strings.Split(decoders, ","), "encoders": {"libmp3lame", "pcm_f32le"}, "muxers": {"mp3", "wav"},
+	} {
 		array := regexp.MustCompile(`(?s)\n` + name + `=\((.*?)\)`).FindStringSubmatch(script)
 		if array == nil {
 			t.Fatalf("the script has no %s", name)
@@ -115,8 +118,8 @@ func TestTheMinimalFFmpegCanDoNothingElse(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(minimal(t), "ffmpeg")
 	for what, most := range map[string]string{
-		"-protocols": "file pipe", "-devices": "", "-muxers": "mp3", "-encoders": "libmp3lame", "-bsfs": "",
-		"-demuxers": "aac asf avi flac flv matroska,webm mov,mp4,m4a,3gp,3g2,mj2 mp3 mpegts ogg wav",
+		"-protocols": "file pipe", "-devices": "", "-muxers": "mp3 wav", "-encoders": "libmp3lame pcm_f32le", "-bsfs": "",
+		"-demuxers": "aac asf avi f32le flac flv matroska,webm mov,mp4,m4a,3gp,3g2,mj2 mp3 mpegts ogg wav",
 		"-decoders": strings.ReplaceAll(decoders, ",", " "),
 	} {
 		out, err := exec.CommandContext(t.Context(), program, "-hide_banner", what).Output()

@@ -40,6 +40,8 @@ func TestMutants(t *testing.T) {
 	seeds := breeders(t)
 	before := ours(t)
 	r := Runner{Path: *program, Scratch: t.TempDir(), Stall: 5 * time.Second, Wall: 10 * time.Second}
+	several := forced()
+	several.total = 2 * runtime.GOMAXPROCS(0)
 	var tally tally
 	var all sync.WaitGroup
 	numbers := make(chan uint64)
@@ -47,6 +49,10 @@ func TestMutants(t *testing.T) {
 		all.Go(func() {
 			for n := range numbers {
 				data := mutate(rand.New(rand.NewPCG(n, 58)), seeds)
+				r := r
+				if n%2 == 0 {
+					r.Cores = several
+				}
 				outcome, err := r.digest(t, data)
 				tally.count(outcome)
 				if outcome == unheardOf || outcome == outside {

@@ -39,6 +39,8 @@ func (p plan) length(sound, seam time.Duration, cores int) time.Duration {
 	if sound == 0 {
 		return min(p.most, max(p.least, time.Minute))
 	}
+	const longest = 10_000 * time.Hour // a video may promise anything
+	sound = min(sound, longest)
 	n := int64(cores)
 	rounds := (int64(sound) + n*int64(p.most) - 1) / (n * int64(p.most))
 	segments := min(n*rounds, max(1, int64(sound/p.least)))

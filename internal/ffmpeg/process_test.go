@@ -255,7 +255,7 @@ func TestTheChildHasNothingOfOurs(t *testing.T) {
 
 func TestNoDescriptorIsLeftOpen(t *testing.T) { // not parallel: it counts the whole process's
 	before := descriptors(t)
-	for _, r := range []Runner{{}, fake(t, "killed"), fake(t, "breeds"), {Path: "/nowhere/ffmpeg"}} {
+	for _, r := range []Runner{{}, {Cores: forced()}, splitFake(t, "decoder-dies", forced()), fake(t, "killed"), fake(t, "breeds"), {Path: "/nowhere/ffmpeg"}} {
 		_, _ = run(t.Context(), t, r, Options{})
 	}
 	if after := descriptors(t); after > before {

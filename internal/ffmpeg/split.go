@@ -26,7 +26,7 @@ func (c conversion) maySplit() bool {
 	const fat = 16 << 10 // bytes of video, for a second of sound of an unknown length
 	sound := c.video.Sound
 	if sound == 0 {
-		sound = time.Duration(c.video.bytes) * time.Second / fat
+		sound = time.Duration(c.video.bytes/fat) * time.Second
 	}
 	return c.seat.share(sound)
 }
@@ -88,7 +88,13 @@ func (c conversion) split(ctx context.Context) (Result, error) {
 
 // run returns when the MP3 is there. Processes may still run, if there was an error.
 func (s *split) run() error {
-	var err error
+	info, err := s.out.Stat()
+	if err == nil && info.Size() > 0 { // what copying has left, see copy
+		err = s.out.Truncate(0)
+	}
+	if err != nil {
+		return fmt.Errorf("ffmpeg: join: %w", err)
+	}
 	if s.pcm.file, err = s.Temp(); err != nil {
 		return err
 	}

@@ -271,6 +271,29 @@ func descriptorsOf(tb testing.TB, dir string) (files int, bytes int64) {
 	return files, bytes
 }
 
+func TestCheckFindsOutWhetherCoresCanBeLent(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		r    Runner
+		want bool
+	}{
+		"ffmpeg":                        {Runner{Path: testmedia.FFmpeg, Scratch: t.TempDir()}, true},
+		"an ffmpeg that cannot hand on": {fake(t, "split/older"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tt.r.Cores = NewCores(2)
+			if _, err := tt.r.Check(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := tt.r.Cores.Lent(); got != tt.want {
+				t.Errorf("cores are lent: %v, want %v", got, tt.want)
+			}
+			empty(t, tt.r.Scratch)
+		})
+	}
+}
+
 func TestAHeldProcessStandsStill(t *testing.T) {
 	t.Parallel()
 	r := Runner{Path: fake(t, "spins").Path, Scratch: t.TempDir(), Sandbox: sandbox.Limits, Stall: time.Hour}.withDefaults()

@@ -128,7 +128,7 @@ func (e Encoder) Prepare(ctx context.Context) error {
 		version, err := e.runner.Check(ctx)
 		if err == nil {
 			e.works.Store(true)
-			e.p.Log.InfoContext(ctx, "ffmpeg works", "version", version, "sandbox", e.runner.Sandbox.String())
+			e.p.Log.InfoContext(ctx, "ffmpeg works", "version", version, "sandbox", e.runner.Sandbox.String(), "shares_cores", e.runner.Cores.Lent())
 		}
 		return err
 	})
