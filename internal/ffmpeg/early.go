@@ -30,9 +30,6 @@ func (r Runner) Early(ctx context.Context, in *spool.File, out *os.File, o Optio
 	if late == nil {
 		return result, nil
 	}
-	if err := out.Truncate(0); err != nil {
-		return Result{}, fmt.Errorf("ffmpeg: %w", err)
-	}
 	return r.Convert(ctx, in.Scratch(), out, o)
 }
 
