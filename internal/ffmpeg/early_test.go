@@ -247,3 +247,42 @@ func TestASlowStoreIsNotASlowConversion(t *testing.T) {
 		t.Error("a minute after it is there, silence is none")
 	}
 }
+
+// Whatever ffmpeg says of a pipe, the verdict is that on the file.
+func TestNoVerdictComesOfAPipe(t *testing.T) {
+	t.Parallel()
+	clip := testmedia.Clip(t, testmedia.Spec{Ext: "mkv", Seconds: 6})
+	want, _, err := convertFile(t, Runner{}, clip, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, says := range []string{"blames", "mumbles"} {
+		for _, cores := range []*Cores{nil, forced()} {
+			t.Run(fmt.Sprint(says, " ", cores != nil), func(t *testing.T) {
+				t.Parallel()
+				r := fake(t, filepath.Join("pipe", says))
+				r.Cores = cores
+				got, ok, err := convertEarly(t, r, clip, Options{})
+				if err != nil || !ok || !bytes.Equal(read(t, got), read(t, want)) {
+					t.Errorf("%v, by a pipe: %v, or the MP3 differs", err, ok)
+				}
+				data := read(t, clip)
+				piped := make(chan struct{})
+				r.piped = sync.OnceFunc(func() { close(piped) })
+				in := coming(t, data, len(data)/2, func(to io.Writer) error {
+					await(t, piped)
+					_, err := to.Write(data[len(data)/2:])
+					return err
+				})
+				out, err := r.Temp()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer out.Close()
+				if _, err := r.early(t.Context(), in, out, Options{}); err == nil {
+					t.Error("what was made of the pipe counts")
+				}
+			})
+		}
+	}
+}
