@@ -36,6 +36,9 @@ func (r Runner) Early(ctx context.Context, in *spool.File, out *os.File, o Optio
 // early is the part of Early that does not wait for the end. Any error of it is errLate.
 func (r Runner) early(ctx context.Context, in *spool.File, out *os.File, o Options) (Result, error) {
 	r = r.withDefaults()
+	if r.Cores.full() { // then others use the time, and a pipe costs some
+		return Result{}, errLate
+	}
 	video, err := r.examineSome(in, in.Size())
 	if err != nil {
 		return Result{}, err

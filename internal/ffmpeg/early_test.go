@@ -286,3 +286,30 @@ func TestNoVerdictComesOfAPipe(t *testing.T) {
 		}
 	}
 }
+
+func TestWithNoCoreIdleAVideoIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	data := read(t, testmedia.Clip(t, testmedia.Spec{Ext: "mkv", Seconds: 6}))
+	for seats, begins := range map[int]bool{0: true, 1: true, 2: false, 3: false} {
+		c := forced() // three
+		c.seats = seats
+		held := make(chan struct{})
+		piped := false
+		r := Runner{Cores: c, piped: func() { piped = true; close(held) }}
+		in := coming(t, data, len(data)/2, func(to io.Writer) error {
+			if begins {
+				await(t, held)
+			}
+			_, err := to.Write(data[len(data)/2:])
+			return err
+		})
+		out, err := r.Temp()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Close()
+		if _, err := r.early(t.Context(), in, out, Options{Profile: job.CBR128}); (err == nil) != begins || piped != begins {
+			t.Errorf("with %d other conversions on 3 cores, early = %v, and ffmpeg is given a pipe: %v", seats, err, piped)
+		}
+	}
+}
