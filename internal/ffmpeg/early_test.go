@@ -293,12 +293,12 @@ func TestWithNoCoreIdleAVideoIsWaitedFor(t *testing.T) {
 	for seats, begins := range map[int]bool{0: true, 1: true, 2: false, 3: false} {
 		c := forced() // three
 		c.seats = seats
-		held := make(chan struct{})
-		piped := false
-		r := Runner{Cores: c, piped: func() { piped = true; close(held) }}
+		given, returned, piped := make(chan struct{}), make(chan struct{}), false
+		r := Runner{Cores: c, piped: func() { piped = true; close(given) }}
 		in := coming(t, data, len(data)/2, func(to io.Writer) error {
-			if begins {
-				await(t, held)
+			select {
+			case <-given:
+			case <-returned:
 			}
 			_, err := to.Write(data[len(data)/2:])
 			return err
@@ -308,7 +308,9 @@ func TestWithNoCoreIdleAVideoIsWaitedFor(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer out.Close()
-		if _, err := r.early(t.Context(), in, out, Options{Profile: job.CBR128}); (err == nil) != begins || piped != begins {
+		_, err = r.early(t.Context(), in, out, Options{Profile: job.CBR128})
+		close(returned)
+		if (err == nil) != begins || piped != begins {
 			t.Errorf("with %d other conversions on 3 cores, early = %v, and ffmpeg is given a pipe: %v", seats, err, piped)
 		}
 	}
