@@ -233,18 +233,19 @@ func TestASlowStoreIsNotASlowConversion(t *testing.T) {
 		progress: newProgress(0, nil), findings: newFindings(),
 	}
 	began, later := time.Now().Add(-24*time.Hour), time.Now().Add(time.Minute)
-	if err := p.late(began, time.Now()); err != nil {
+	s := split{conversion: conversion{Runner: p.runner, video: p.video}, begun: began, decoder: p, made: newProgress(0, nil)}
+	if err := errors.Join(p.late(began, time.Now()), s.late(time.Now())); err != nil {
 		t.Errorf("while the video comes: %v", err)
 	}
 	close(done)
 	if err := in.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.late(began, time.Now()); err != nil {
+	if err := errors.Join(p.late(began, time.Now()), s.late(time.Now())); err != nil {
 		t.Errorf("as it is there: %v", err)
 	}
-	if err := p.late(began, later); err == nil {
-		t.Error("a minute after it is there, silence is none")
+	if p.late(began, later) == nil || s.late(later) == nil {
+		t.Error("a minute after it is there, no sound and no sign of life are in time")
 	}
 }
 
