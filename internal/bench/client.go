@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,31 +95,58 @@ func (c *client) uploadFile(ctx context.Context, path string) (id string, taken 
 
 // job is what the gateway says of one.
 func (c *client) job(ctx context.Context, id string) (job.Job, error) {
-	req, err := c.request(ctx, http.MethodGet, "/jobs/"+id, nil)
+	var view jobView
+	err := c.get(ctx, "/jobs/"+id, &view)
+	return view.job(), err
+}
+
+// jobs are the last n.
+func (c *client) jobs(ctx context.Context, n int) ([]job.Job, error) {
+	var page struct {
+		Jobs []jobView `json:"jobs"`
+	}
+	err := c.get(ctx, "/jobs?limit="+strconv.Itoa(n), &page)
+	var all []job.Job
+	for _, v := range page.Jobs {
+		all = append(all, v.job())
+	}
+	return all, err
+}
+
+// get reads JSON.
+func (c *client) get(ctx context.Context, path string, to any) error {
+	req, err := c.request(ctx, http.MethodGet, path, nil)
 	if err != nil {
-		return job.Job{}, err
+		return err
 	}
 	resp, err := c.send(req)
 	if err != nil {
-		return job.Job{}, err
+		return err
 	}
 	defer resp.Body.Close()
-	var view struct {
-		State    job.State  `json:"state"`
-		Reason   job.Reason `json:"reason"`
-		Detail   string     `json:"detail"`
-		Attempts int        `json:"attempts"`
-		Seconds  float64    `json:"duration_seconds"`
-		Started  time.Time  `json:"started_at"`
-		Ended    time.Time  `json:"ended_at"`
+	if err := json.NewDecoder(resp.Body).Decode(to); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&view); err != nil {
-		return job.Job{}, fmt.Errorf("read job %s: %w", id, err)
-	}
+	return nil
+}
+
+// jobView is a job as the gateway shows it.
+type jobView struct {
+	ID       string     `json:"id"`
+	State    job.State  `json:"state"`
+	Reason   job.Reason `json:"reason"`
+	Detail   string     `json:"detail"`
+	Attempts int        `json:"attempts"`
+	Seconds  float64    `json:"duration_seconds"`
+	Started  time.Time  `json:"started_at"`
+	Ended    time.Time  `json:"ended_at"`
+}
+
+func (v jobView) job() job.Job {
 	return job.Job{
-		ID: id, State: view.State, Reason: view.Reason, Detail: view.Detail, Attempt: view.Attempts,
-		Duration: time.Duration(view.Seconds * float64(time.Second)), Started: view.Started, Ended: view.Ended,
-	}, nil
+		ID: v.ID, State: v.State, Reason: v.Reason, Detail: v.Detail, Attempt: v.Attempts,
+		Duration: time.Duration(v.Seconds * float64(time.Second)), Started: v.Started, Ended: v.Ended,
+	}
 }
 
 // uploadNoise uploads a file that nothing can be made of.

@@ -28,7 +28,7 @@ func newBench(ctx context.Context, s settings) (*bench, error) {
 		return nil, err
 	}
 	b := &bench{
-		settings: s, dir: dir, keep: filepath.Dir(s.Out), programs: filepath.Join(dir, "bin"),
+		settings: s, dir: dir, keep: "bin", programs: filepath.Join(dir, "bin"),
 		start: time.Now(), out: os.Stderr,
 	}
 	if err := b.build(ctx); err != nil {

@@ -104,7 +104,9 @@ func (l load) ours(ctx context.Context, s *services) (t throughput, err error) {
 	if err != nil {
 		return t, err
 	}
-	last, err := s.watchAll(ctx, len(l))
+	last, err := allEnded(ctx, len(l), func(ctx context.Context) ([]job.Job, error) {
+		return s.store.ours.Jobs().List(ctx, userName, "", len(l))
+	})
 	if err != nil {
 		return t, s.blame(err)
 	}
@@ -115,10 +117,32 @@ func (l load) ours(ctx context.Context, s *services) (t throughput, err error) {
 	return t, err
 }
 
-// watchAll waits until so many jobs have ended, and returns when the last did.
-func (s *services) watchAll(ctx context.Context, n int) (last time.Time, err error) {
+// suite uploads to mp3converter, which converts meanwhile.
+func (l load) suite(ctx context.Context, s embeddedSuite) (t throughput, err error) {
+	before, err := cpuOf(s.program.pid)
+	if err != nil {
+		return t, err
+	}
+	start := time.Now()
+	for _, m := range l {
+		if _, _, err := s.user.uploadFile(ctx, m.path); err != nil {
+			return t, err
+		}
+	}
+	last, err := allEnded(ctx, len(l), func(ctx context.Context) ([]job.Job, error) { return s.user.jobs(ctx, len(l)) })
+	if err != nil {
+		return t, err
+	}
+	t.wall = last.Sub(start)
+	after, err := cpuOf(s.program.pid)
+	t.cpu = after.minus(before).total()
+	return t, err
+}
+
+// allEnded waits until so many jobs have ended, and returns when the last did.
+func allEnded(ctx context.Context, n int, list func(context.Context) ([]job.Job, error)) (last time.Time, err error) {
 	err = poll(ctx, 500*time.Millisecond, func() (bool, error) {
-		all, err := s.store.ours.Jobs().List(ctx, userName, "", n)
+		all, err := list(ctx)
 		done := 0
 		for _, j := range all {
 			if j.State == job.Failed {
@@ -145,6 +169,7 @@ func measureMany(ctx context.Context, b *bench) (table, error) {
 		Notes: []string{
 			fmt.Sprintf("in %d batches, bare and ours in turn; the store is emptied between", batches),
 			"throughput in service CPU: jobs for each second of processor time of gateway, converter and ffmpeg, upload and all; wall is from when the last is uploaded to when the last MP3 is stored, with store and broker on the same processors",
+			"suite is mp3converter, which keeps files in a folder; its wall is from the first upload on",
 		},
 	}
 	l, err := b.load(ctx)
@@ -156,8 +181,13 @@ func measureMany(ctx context.Context, b *bench) (table, error) {
 		return t, err
 	}
 	defer s.close()
+	suite, err := b.newEmbedded(ctx)
+	if err != nil {
+		return t, err
+	}
+	defer suite.close()
 	program := map[string]bare{debianName: {"ffmpeg", b.dir}, staticName: {b.static(), b.dir}}
-	var static, debian, ours []throughput
+	var static, debian, ours, inOne []throughput
 	for i := range batches {
 		for _, one := range []struct {
 			name string
@@ -167,6 +197,7 @@ func measureMany(ctx context.Context, b *bench) (table, error) {
 			{staticName, func() (throughput, error) { return l.xargs(ctx, program[staticName]) }, &static},
 			{"ours", func() (throughput, error) { return l.ours(ctx, s) }, &ours},
 			{debianName, func() (throughput, error) { return l.xargs(ctx, program[debianName]) }, &debian},
+			{"suite", func() (throughput, error) { return l.suite(ctx, suite) }, &inOne},
 		} {
 			got, err := one.run()
 			if err != nil {
@@ -176,11 +207,11 @@ func measureMany(ctx context.Context, b *bench) (table, error) {
 			b.say("many: %s %d/%d: %.1f s, CPU %.2f s", one.name, i+1, batches, got.wall.Seconds(), got.cpu.Seconds())
 		}
 	}
-	t.Rows = throughputRows(static, debian, ours)
+	t.Rows = throughputRows(static, debian, ours, inOne)
 	return t, nil
 }
 
-func throughputRows(static, debian, ours []throughput) []row {
+func throughputRows(static, debian, ours, suite []throughput) []row {
 	perCPU := func(t throughput) float64 { return batchOf / t.cpu.Seconds() }
 	perWall := func(t throughput) float64 { return batchOf / t.wall.Seconds() }
 	used := func(of func(meters) cpuTime) samples {
@@ -195,6 +226,8 @@ func throughputRows(static, debian, ours []throughput) []row {
 		compared("throughput in service CPU, "+debianName, "jobs/s", each(debian, perCPU), each(ours, perCPU)).against(atLeast(0.95)),
 		compared("throughput in wall time, "+staticName, "jobs/s", each(static, perWall), each(ours, perWall)),
 		compared("throughput in wall time, "+debianName, "jobs/s", each(debian, perWall), each(ours, perWall)),
+		compared("suite's throughput in CPU, "+staticName, "jobs/s", each(static, perCPU), each(suite, perCPU)),
+		compared("suite's throughput in wall time, "+staticName, "jobs/s", each(static, perWall), each(suite, perWall)),
 		beside("CPU per job: ffmpeg", func(m meters) cpuTime { return cpuTime{children: m.converter.children} }),
 		beside("CPU per job: converter", func(m meters) cpuTime { return cpuTime{own: m.converter.own} }),
 		beside("CPU per job: gateway", func(m meters) cpuTime { return m.gateway }),

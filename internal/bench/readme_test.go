@@ -103,6 +103,32 @@ func TestAPointLiesWhereItsValueIs(t *testing.T) {
 	}
 }
 
+func TestMeasuringOneVideoAgainKeepsTheOthers(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bench.json")
+	rows := func(v float64, of ...string) (all []row) {
+		for _, name := range of {
+			all = append(all, row{Of: name, What: "x", Value: v})
+		}
+		return all
+	}
+	for _, r := range []report{
+		{Tables: []table{{Name: "convert", Rows: rows(1, clip10s, clip60s, clipPhone, "gone from the corpus")}}},
+		{Settings: settings{Clips: []string{clip60s}}, Tables: []table{{Name: "convert", Rows: rows(2, clip60s)}}},
+	} {
+		if err := r.write(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := readReport(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := append(append(rows(1, clip10s), rows(2, clip60s)...), rows(1, clipPhone)...)
+	if diff := cmp.Diff(want, got.Tables[0].Rows); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestMeasuringAgainKeepsWhatWasNotMeasured(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "bench.json")
 	for _, r := range []*report{

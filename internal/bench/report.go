@@ -88,8 +88,10 @@ func (r report) over(file string) report {
 	}
 	r.Tables = slices.Clone(r.Tables)
 	for _, t := range old.Tables {
-		if _, measured := r.table(t.Name); !measured {
+		if i := slices.IndexFunc(r.Tables, func(now table) bool { return now.Name == t.Name }); i < 0 {
 			r.Tables = append(r.Tables, t)
+		} else if len(r.Settings.Clips) > 0 {
+			r.Tables[i] = r.Tables[i].with(t)
 		}
 	}
 	order := names()
@@ -97,6 +99,23 @@ func (r report) over(file string) report {
 		return cmp.Compare(slices.Index(order, a.Name), slices.Index(order, b.Name))
 	})
 	return r
+}
+
+// with is the table with those videos of an older one that were not measured now, in the corpus's order.
+func (t table) with(old table) table {
+	order := map[string]int{}
+	for i, c := range corpus() {
+		order[c.Name] = i + 1 // what is no video comes first
+	}
+	measured, _ := t.pivot()
+	t.Rows = slices.Clone(t.Rows)
+	for _, r := range old.Rows {
+		if order[r.Of] > 0 && !slices.Contains(measured, r.Of) {
+			t.Rows = append(t.Rows, r)
+		}
+	}
+	slices.SortStableFunc(t.Rows, func(a, b row) int { return cmp.Compare(order[a.Of], order[b.Of]) })
+	return t
 }
 
 var listOfNumbers = regexp.MustCompile(`\[[-+.0-9e,\s]+\]`)

@@ -17,6 +17,7 @@ import (
 	"mp3converter/internal/doorbell"
 	"mp3converter/internal/embedded"
 	encode "mp3converter/internal/ffmpeg"
+	"mp3converter/internal/ffmpeg/container"
 	"mp3converter/internal/job"
 	"mp3converter/internal/mongodb"
 	"mp3converter/internal/rabbit"
@@ -138,7 +139,7 @@ func (g *shortGround) serve(ctx context.Context, b *bench, program string) {
 		return g.publish(ctx, string(to), m)
 	}}
 	service := converter.New(converter.Config{
-		Ledger: timedLedger{g.ledger, g}, Videos: g.videos, MP3s: timedMP3s{g.mp3s, g}, Ring: bell.Ring, Temp: runner.Temp, Hire: spares.Hire, Rules: rules,
+		Ledger: timedLedger{g.ledger, g}, Videos: g.videos, MP3s: timedMP3s{g.mp3s, g}, Ring: bell.Ring, Temp: runner.Temp, Hire: spares.Hire, Needed: container.Sound, Rules: rules,
 		Convert: func(ctx context.Context, in, out *os.File, title string, p job.Profile, progress func(int)) (time.Duration, error) {
 			g.now.read(spooled)
 			result, err := runner.Convert(ctx, in, out, encode.Options{Title: title, Profile: p, Progress: progress})

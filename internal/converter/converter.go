@@ -51,7 +51,7 @@ type Config struct {
 	Temp    func() (*os.File, error)                   // an empty scratch file that is gone once it is closed
 	Needed  func(r io.ReaderAt, size int64) []job.Span // what Convert reads of a video; nil is all of it
 	Convert Convert
-	Hire    func() (release func()) // has Convert be readier, from the message on until the job is done with; nil does nothing
+	Hire    func() (release func()) // has Convert be readier, from the message on; release may be called twice. Nil does nothing
 	Rules   job.Rules
 	Worker  string // our name in the ledger
 	Log     *slog.Logger
@@ -79,9 +79,11 @@ func (s *Service) Handle(ctx context.Context, m job.Message) error {
 	if err := failpoint.At(failpoint.ConversionRung); err != nil {
 		return err
 	}
+	release := func() {}
 	if s.cfg.Hire != nil {
-		defer s.cfg.Hire()()
+		release = s.cfg.Hire()
 	}
+	defer release()
 	a, err := s.claim(ctx, m)
 	last, cancel := persist.Outlive(ctx)
 	defer cancel()
@@ -98,6 +100,7 @@ func (s *Service) Handle(ctx context.Context, m job.Message) error {
 	s.metrics.running.Inc()
 	defer s.metrics.running.Dec()
 	made, err := a.run(ctx)
+	release() // before anybody is told what came of it
 	if err != nil {
 		return a.giveBack(last, err, context.Cause(ctx))
 	}

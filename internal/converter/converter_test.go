@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,13 +49,20 @@ func TestAnUploadBecomesAnMP3(t *testing.T) {
 	})
 }
 
-// What is hired is there from the claim on until the job is done with, and never longer, whatever becomes of the job.
+// What is hired is there from the claim on until the work is done, and no longer, whatever becomes of the job.
 func TestHiredIsReleased(t *testing.T) {
 	inTime(t, func(t *testing.T, w *world) {
 		hired, released := 0, 0
 		w.cfg.Hire = func() func() {
 			hired++
-			return func() { released++ }
+			return sync.OnceFunc(func() { released++ })
+		}
+		ring := w.cfg.Ring
+		w.cfg.Ring = func(ctx context.Context, j job.Job) error {
+			if released != hired {
+				t.Errorf("rung for the mail: hired %d times, released %d", hired, released)
+			}
+			return ring(ctx, j)
 		}
 		w.Service = w.worker(w.ledger)
 		j := w.uploaded(t, "a.mp4")

@@ -27,8 +27,17 @@ var copied = map[job.Profile]int64{job.Standard: 200_000, job.High: math.MaxInt6
 var errOdd = errors.New("not to be copied")
 
 // copy takes the frames as they are. Nothing is decoded, and so nothing that is wrong with them is heard of: what is not right
-// in every way that can be told without is errOdd, and encoding has the last word. What is wrong with the machine is not odd.
-func (r Runner) copy(ctx context.Context, in, out *os.File, video video, o Options) (Result, error) {
+// in every way that can be told without is errOdd, which leaves out empty, and encoding has the last word. What is wrong with the
+// machine is not odd.
+func (r Runner) copy(ctx context.Context, in, out *os.File, video video, o Options) (_ Result, err error) {
+	defer func() {
+		if !errors.Is(err, errOdd) {
+			return
+		}
+		if failed := out.Truncate(0); failed != nil {
+			err = fmt.Errorf("empty the mp3: %w: %w", job.ErrTransient, failed)
+		}
+	}()
 	p := &process{
 		runner: r, in: in, out: out, video: video, args: r.copyArgs(video.Format, o),
 		progress: newProgress(0, nil), // a few seconds, and an encoding may follow

@@ -194,6 +194,33 @@ func TestWhatIsNotCopied(t *testing.T) {
 	}
 }
 
+// What encoding writes over must not go on behind it.
+func TestAnOddCopyLeavesNothing(t *testing.T) {
+	t.Parallel()
+	mp3, _ := muxed(t, 44100, "stereo", 192)
+	in, err := os.Open(testmedia.File(t, ".mp3", slices.Delete(read(t, mp3), 20_000, 21_000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	r := Runner{Scratch: t.TempDir()}.withDefaults()
+	out, err := r.Temp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	video, err := r.examine(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.copy(t.Context(), in, out, video, Options{Profile: job.High}); !errors.Is(err, errOdd) {
+		t.Errorf("copy: %v, want %v", err, errOdd)
+	}
+	if info, err := out.Stat(); err != nil || info.Size() > 0 {
+		t.Errorf("%d bytes are left, %v", info.Size(), err)
+	}
+}
+
 // edited is an MP4 whose sound's list of edits plays half of it only.
 func edited(tb testing.TB, path string) string {
 	tb.Helper()
@@ -251,7 +278,7 @@ func TestACopyChangesNoVerdict(t *testing.T) {
 // compare converts the data in both ways and says which Convert has taken.
 func compare(t *testing.T, r Runner, n uint64, data []byte) string {
 	path := testmedia.File(t, ".bin", data)
-	_, result, err := convert(t, r, path, Options{Profile: job.High})
+	_, result, err := convertFile(t, r, path, Options{Profile: job.High}) // that all ways of encoding agree is shown elsewhere
 	if !result.Copied {
 		if err != nil {
 			return "refused"

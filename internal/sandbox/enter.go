@@ -65,15 +65,12 @@ func beReady() error {
 	return nil
 }
 
-// obey waits for the parent's word and does it. It returns only if it fails.
+// obey waits for the parent's word and does it. It returns only if it fails, or if there is no word: nobody is needed.
 func obey() error {
 	words, rights := make([]byte, maxWords), make([]byte, unix.CmsgSpace(4*maxFiles))
 	n, r, _, _, err := unix.Recvmsg(controlFD, words, rights, unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
-	}
-	if n == 0 {
-		os.Exit(0) // the parent needs nobody
 	}
 	var files []int
 	messages, err := unix.ParseSocketControlMessage(rights[:r])
