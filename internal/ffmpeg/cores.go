@@ -9,7 +9,7 @@ import (
 // do. Those that no conversion has are lent for a segment each, in fair parts, and so are back soon when another comes.
 type Cores struct {
 	total int
-	trace func(what string) // nil, or told of each encoder, and when one process must do it all
+	trace func(what string) // nil, or told of each encoder, when all have ended, and when one process must do it all
 
 	mu      sync.Mutex
 	plan    plan

@@ -527,6 +527,7 @@ func (s *split) build(apart *mp3.OverlapError) error {
 
 // finish writes what is left of the MP3.
 func (s *split) finish() error {
+	s.seat.say("end")
 	if err := s.joiner.Close(); err != nil {
 		return fmt.Errorf("ffmpeg: join: %w", err)
 	}

@@ -105,6 +105,22 @@ func TestCBRIsNotSplit(t *testing.T) {
 	}
 }
 
+func TestCoresAreGivenBackByTheSegment(t *testing.T) {
+	t.Parallel()
+	c := forced()
+	lent := -1
+	c.trace = func(what string) {
+		if what == "end" {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			lent = c.lent
+		}
+	}
+	if _, _, err := convertFile(t, Runner{Cores: c}, music(t, 6, "m4a"), Options{}); err != nil || lent != 0 {
+		t.Errorf("%v; %d cores are still lent when nothing runs", err, lent)
+	}
+}
+
 func TestSegmentsThatDoNotAgreeAreBridged(t *testing.T) {
 	t.Parallel()
 	clip := music(t, 6, "m4a")
