@@ -27,7 +27,7 @@ func run(p *daemon.Process, cfg config) error {
 	ffmpeg := encoder.New(p, cfg.Encoder)
 	service := converter.New(converter.Config{
 		Ledger: stores.Ledger, Videos: stores.Videos, MP3s: stores.MP3s, Ring: stores.Doorbell.Ring,
-		Temp: ffmpeg.Temp, Hire: ffmpeg.Hire, Needed: ffmpeg.Needed, Convert: ffmpeg.Convert,
+		Temp: ffmpeg.Temp, Hire: ffmpeg.Hire, Needed: ffmpeg.Needed, Convert: ffmpeg.Convert, Early: ffmpeg.Early,
 		Rules: stores.Rules, Worker: backend.Worker(), Log: p.Log, Metrics: p.Metrics,
 	})
 	stores.Consume(p, job.ForConverter, cfg.Encoder.Parallel(), service.Handle, ffmpeg.Prepare)

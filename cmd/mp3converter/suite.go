@@ -172,7 +172,7 @@ func (s *suite) runWorkers() error {
 	ffmpeg := encoder.New(s.p, s.cfg.Encoder)
 	conversions := converter.New(converter.Config{
 		Ledger: s.db.Jobs(), Videos: s.videos, MP3s: s.mp3s, Ring: s.bell.Ring,
-		Temp: ffmpeg.Temp, Hire: ffmpeg.Hire, Needed: ffmpeg.Needed, Convert: ffmpeg.Convert,
+		Temp: ffmpeg.Temp, Hire: ffmpeg.Hire, Needed: ffmpeg.Needed, Convert: ffmpeg.Convert, Early: ffmpeg.Early,
 		Rules: s.rules, Worker: "mp3converter", Log: s.p.Log, Metrics: s.p.Metrics,
 	})
 	mails := notification.New(notification.Config{

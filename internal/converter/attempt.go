@@ -16,6 +16,7 @@ import (
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 	"mp3converter/internal/partial"
+	"mp3converter/internal/spool"
 )
 
 // attempt is one try at one job.
@@ -54,17 +55,23 @@ func (a *attempt) work(ctx context.Context, progress func(int)) (made, error) {
 	if err := failpoint.At(failpoint.ConversionClaimed); err != nil {
 		return made{}, err
 	}
+	ctx, stop := context.WithCancel(ctx)
 	in, err := a.spool(ctx)
 	if err != nil {
+		stop()
 		return made{}, err
 	}
 	defer in.Close()
+	defer stop() // what Close waits for
 	out, err := a.cfg.Temp()
 	if err != nil {
 		return made{}, away(fmt.Errorf("make a scratch file: %w", err))
 	}
 	defer out.Close()
-	duration, err := a.cfg.Convert(ctx, in, out, a.job.Name, a.job.Profile, progress)
+	duration, err := a.convert(ctx, in, out, progress)
+	if failed := in.Wait(); failed != nil { // whatever was made of it
+		return made{}, failed
+	}
 	if err != nil {
 		return made{}, fmt.Errorf("convert: %w", err)
 	}
@@ -75,9 +82,23 @@ func (a *attempt) work(ctx context.Context, progress func(int)) (made, error) {
 	return made{mp3, duration}, err
 }
 
+// convert makes the MP3, as soon as it may begin.
+func (a *attempt) convert(ctx context.Context, in *spool.File, out *os.File, progress func(int)) (time.Duration, error) {
+	if in.Left() >= 0 {
+		return a.cfg.Early(ctx, in, out, a.job.Name, a.job.Profile, progress)
+	}
+	if err := in.Wait(); err != nil {
+		return 0, err
+	}
+	return a.cfg.Convert(ctx, in.Scratch(), out, a.job.Name, a.job.Profile, progress)
+}
+
+// early is from how many bytes on a video is worth beginning before it is there: a smaller one is in no time.
+const early = 4 << 20
+
 // spool copies the video, or the part of it that is needed, to a scratch file: an encoder seeks, and a store that goes away
-// in the middle must not look like a broken video.
-func (a *attempt) spool(ctx context.Context) (*os.File, error) {
+// in the middle must not look like a broken video. A large video that is copied whole is still to come when spool returns.
+func (a *attempt) spool(ctx context.Context) (*spool.File, error) {
 	f, video, err := a.cfg.Videos.Open(ctx, a.job.ID)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -85,21 +106,29 @@ func (a *attempt) spool(ctx context.Context) (*os.File, error) {
 	case err != nil:
 		return nil, away(fmt.Errorf("open video: %w", err))
 	}
-	defer video.Close()
 	scratch, err := a.cfg.Temp()
 	if err != nil {
+		video.Close()
 		return nil, away(fmt.Errorf("make a scratch file: %w", err))
 	}
 	n, err := a.part(scratch, f, video)
-	if err == nil && n == 0 {
-		n, err = a.fill(scratch, video)
-	}
 	if err != nil {
+		video.Close()
 		scratch.Close()
 		return nil, err
 	}
-	a.metrics.fetched.Add(float64(n))
-	return scratch, nil
+	in := spool.Fill(scratch, a.job.VideoBytes, func(to io.Writer) error {
+		defer video.Close()
+		return a.rest(n, to, video)
+	})
+	if n == 0 && a.cfg.Early != nil && f.Bytes == a.job.VideoBytes && f.Bytes >= early {
+		return in, nil
+	}
+	if err := in.Wait(); err != nil {
+		in.Close()
+		return nil, err
+	}
+	return in, nil
 }
 
 // part copies what Needed names of the video, with holes in place of the rest, if the store can tell that it is what was
@@ -124,8 +153,19 @@ func (a *attempt) part(scratch *os.File, f job.File, video io.Reader) (int64, er
 // spoolBuffer is a chunk of GridFS: fewer and larger writes cost a third less than those of io.Copy.
 const spoolBuffer = 256 << 10
 
+// rest copies the video if no part of it has been, which is n bytes.
+func (a *attempt) rest(n int64, to io.Writer, video io.Reader) (err error) {
+	if n == 0 {
+		n, err = a.fill(to, video)
+	}
+	if err == nil {
+		a.metrics.fetched.Add(float64(n))
+	}
+	return err
+}
+
 // fill copies the video and checks that it is the one that was uploaded.
-func (a *attempt) fill(scratch *os.File, video io.Reader) (int64, error) {
+func (a *attempt) fill(scratch io.Writer, video io.Reader) (int64, error) {
 	hash := sha256.New()
 	both := struct{ io.Writer }{io.MultiWriter(scratch, hash)} // which hides io.ReaderFrom, as the next line io.WriterTo:
 	n, err := io.CopyBuffer(both, struct{ io.Reader }{video}, make([]byte, spoolBuffer))
@@ -136,9 +176,6 @@ func (a *attempt) fill(scratch *os.File, video io.Reader) (int64, error) {
 	if n != a.job.VideoBytes || a.job.VideoSHA256 != "" && sum != a.job.VideoSHA256 {
 		return n, fmt.Errorf("copy video to scratch: %w: %d bytes with SHA-256 %s, uploaded were %d with %q",
 			errDamaged, n, sum, a.job.VideoBytes, a.job.VideoSHA256)
-	}
-	if _, err := scratch.Seek(0, io.SeekStart); err != nil {
-		return n, away(fmt.Errorf("rewind scratch: %w", err))
 	}
 	return n, nil
 }

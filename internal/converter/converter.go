@@ -18,6 +18,7 @@ import (
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 	"mp3converter/internal/persist"
+	"mp3converter/internal/spool"
 )
 
 // Ledger keeps the jobs.
@@ -42,7 +43,11 @@ type MP3s interface {
 // not the video's fault, and anything else, as a crash, which is tried again a few times.
 type Convert func(ctx context.Context, in, out *os.File, title string, p job.Profile, progress func(percent int)) (time.Duration, error)
 
-// Config is what a Service needs. All but Hire, Needed, Worker, Log and Metrics must be set.
+// Early is Convert of a video that is still to come, from which it takes what is there. It returns after the end of in, and
+// in's error if that is one.
+type Early func(ctx context.Context, in *spool.File, out *os.File, title string, p job.Profile, progress func(percent int)) (time.Duration, error)
+
+// Config is what a Service needs. All but Early, Hire, Needed, Worker, Log and Metrics must be set.
 type Config struct {
 	Ledger  Ledger
 	Videos  Videos
@@ -51,6 +56,7 @@ type Config struct {
 	Temp    func() (*os.File, error)                   // an empty scratch file that is gone once it is closed
 	Needed  func(r io.ReaderAt, size int64) []job.Span // what Convert reads of a video; nil is all of it
 	Convert Convert
+	Early   Early                   // nil has Convert wait for the whole video
 	Hire    func() (release func()) // has Convert be readier, from the message on; release may be called twice. Nil does nothing
 	Rules   job.Rules
 	Worker  string // our name in the ledger

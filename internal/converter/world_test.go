@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -145,9 +146,21 @@ func fails(err error) converter.Convert {
 // uploaded is a job that waits for a converter.
 func (w *world) uploaded(t *testing.T, name string) job.Job {
 	t.Helper()
+	return w.uploadedAs(t, name, nil)
+}
+
+// uploadedAs is uploaded with those bytes; nil are "video " and its id.
+func (w *world) uploadedAs(t *testing.T, name string, data []byte) job.Job {
+	t.Helper()
 	now := time.Now()
 	j := job.New(now, w.rules, job.NewID(now), owner)
-	video := w.putVideo(t, job.File{ID: j.ID, Job: j.ID, Owner: owner, Name: name})
+	if data == nil {
+		data = []byte("video " + j.ID)
+	}
+	video, err := w.videos.Put(t.Context(), job.File{ID: j.ID, Job: j.ID, Owner: owner, Name: name}, bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := j.Arrived(now, w.rules, video); err != nil {
 		t.Fatal(err)
 	}
@@ -270,6 +283,20 @@ func (w *world) wantRung(t *testing.T, id string, want int) {
 	}
 }
 
+// wantNoScratch checks that no scratch file is open.
+func (w *world) wantNoScratch(t *testing.T) {
+	t.Helper()
+	fds, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		if to, err := os.Readlink(fd); err == nil && strings.HasPrefix(to, filepath.Join(w.dir, "scratch-")) {
+			t.Errorf("%s is open", to)
+		}
+	}
+}
+
 func (w *world) wantEncoded(t *testing.T, want int) {
 	t.Helper()
 	w.mu.Lock()
@@ -315,7 +342,9 @@ func (l *ledger) set(away bool) {
 type videos struct {
 	*embedded.Files
 	openErr, readErr error
-	onOpen           func() // called before
+	onOpen           func()                                    // called before
+	opened           context.Context                           //nolint:containedctx // of the last Open
+	wrap             func(io.ReadSeekCloser) io.ReadSeekCloser // nil, or changes what is read
 }
 
 func (v *videos) Open(ctx context.Context, id string) (job.File, io.ReadSeekCloser, error) {
@@ -328,6 +357,10 @@ func (v *videos) Open(ctx context.Context, id string) (job.File, io.ReadSeekClos
 	f, r, err := v.Files.Open(ctx, id)
 	if err == nil && v.readErr != nil {
 		r = &broken{r, v.readErr}
+	}
+	if err == nil && v.wrap != nil {
+		v.opened = ctx
+		r = v.wrap(r)
 	}
 	return f, r, err
 }

@@ -53,6 +53,16 @@ type seat struct {
 	lent   int
 }
 
+// full says whether others leave one more conversion no core but its own, or none.
+func (c *Cores) full() bool {
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seats > 0 && c.seats+1 >= c.total
+}
+
 // enter returns the seat of another conversion; it never waits.
 func (c *Cores) enter() *seat {
 	if c == nil {

@@ -26,12 +26,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
 	"mp3converter/internal/ffmpeg/container"
 	"mp3converter/internal/job"
 	"mp3converter/internal/sandbox"
+	"mp3converter/internal/spool"
 )
 
 // Runner runs ffmpeg. The zero value works, with the limits stated at each field.
@@ -51,6 +53,8 @@ type Runner struct {
 	Pace int
 	// Stall is how long ffmpeg may be silent, plus a second for every 16 MiB; default 20 s. It reports twice a second.
 	Stall time.Duration
+
+	piped func() // nil, or called when ffmpeg is given a pipe
 }
 
 // Options say what to make of one video.
@@ -173,13 +177,17 @@ func (c conversion) result(p *process, limit int64) (Result, error) {
 	if err := c.judge(o); err != nil {
 		return Result{}, err
 	}
+	if err := o.odd(); err != nil {
+		return Result{}, err
+	}
 	return p.result(mp3), nil
 }
 
 // video is what the file to convert declares.
 type video struct {
 	container.Facts
-	bytes int64
+	bytes  int64
+	coming *spool.File // nil if all of it is there
 }
 
 // findings are for a log about the video.
@@ -195,7 +203,12 @@ func (r Runner) examine(in *os.File) (video, error) {
 	if err != nil {
 		return video{}, fmt.Errorf("examine video: %w", err)
 	}
-	facts, err := container.Read(in, info.Size())
+	return r.examineSome(in, info.Size())
+}
+
+// examineSome is examine of what can be read of a video, which has that size.
+func (r Runner) examineSome(in io.ReaderAt, size int64) (video, error) {
+	facts, err := container.Read(in, size)
 	switch {
 	case errors.Is(err, container.ErrEmpty):
 		return video{}, job.Failing(job.ReasonEmpty, "")
@@ -204,7 +217,7 @@ func (r Runner) examine(in *os.File) (video, error) {
 	case err != nil:
 		return video{}, fmt.Errorf("examine video: %w", err)
 	}
-	return video{facts, info.Size()}, r.refuse(facts)
+	return video{Facts: facts, bytes: size}, r.refuse(facts)
 }
 
 // Temp returns an empty file in the scratch folder that has no name: it is gone once it is closed, by whatever end the

@@ -27,6 +27,16 @@ func convert(tb testing.TB, r Runner, path string, o Options) (string, Result, e
 	tb.Helper()
 	r.Cores = cmp.Or(r.Cores, forced())
 	mp3, result, err := convertFile(tb, r, path, o)
+	late := o
+	late.Progress = nil
+	early, ok, other := convertEarly(tb, r, path, late)
+	switch {
+	case !ok:
+	case fmt.Sprint(err) != fmt.Sprint(other):
+		tb.Errorf("as it comes: %v, once it is there: %v", other, err)
+	case err == nil && !bytes.Equal(read(tb, mp3), read(tb, early)):
+		tb.Error("as it comes, or once it is there, the MP3s differ")
+	}
 	if holed, ok := withHoles(tb, path); ok {
 		path = holed
 	}

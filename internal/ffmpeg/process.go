@@ -49,9 +49,14 @@ const watchEvery = 200 * time.Millisecond
 // run starts ffmpeg and waits for its end, which comes by force when ctx or a limit on time runs out. It returns an error
 // unless the process ended by itself, however badly.
 func (p *process) run(ctx context.Context) error {
+	in, release, err := p.source()
+	if err != nil {
+		return err
+	}
+	defer release()
 	watched, kill := context.WithCancelCause(ctx)
 	defer kill(nil)
-	cmd, err := p.runner.command(watched, p.args, p.video.bytes, cmp.Or(p.most, p.runner.MaxBytes+beyond), []*os.File{p.in}, []*os.File{p.out})
+	cmd, err := p.runner.command(watched, p.args, p.video.bytes, cmp.Or(p.most, p.runner.MaxBytes+beyond), []*os.File{in}, []*os.File{p.out})
 	if err != nil {
 		return fmt.Errorf("ffmpeg: %w", err)
 	}
@@ -91,6 +96,7 @@ func (p *process) ended(ctx, watched context.Context, err error) error {
 // late returns the reason to kill the process now, nil if there is none. Silence is unknown trouble, ours perhaps: a machine or
 // disk that hangs.
 func (p *process) late(start, now time.Time) error {
+	start = p.video.coming.Since(start) // a slow store has limits of its own
 	p.mu.Lock()
 	held, sign := p.held, p.moved
 	p.mu.Unlock()

@@ -109,7 +109,7 @@ func (s *split) run() error {
 		case end := <-s.ends:
 			err = end()
 		case now := <-ticker.C:
-			err = s.slow(now.Sub(s.begun), s.video.bytes, s.reach())
+			err = s.late(now)
 		case <-s.news:
 		case <-s.seat.more():
 		}
@@ -118,6 +118,11 @@ func (s *split) run() error {
 		}
 	}
 	return s.finish()
+}
+
+// late returns the reason to end it all now, nil if there is none.
+func (s *split) late(now time.Time) error {
+	return s.slow(now.Sub(s.video.coming.Since(s.begun)), s.video.bytes, s.reach())
 }
 
 // stop ends all processes and waits for them.

@@ -157,6 +157,26 @@ func TestWhatCannotRun(t *testing.T) {
 	}
 }
 
+func TestAPipeMayBeReadAsAFileMay(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := w.WriteString("through a pipe"); err != nil {
+		t.Fatal(err)
+	}
+	cmd, err := wide(Available()).Command(t.Context(), "cat", []string{"/dev/fd/3"}, []*os.File{r}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close() // of a pipe without a name, who opens it does not wait for a writer
+	if out, err := outputOf(cmd); err != nil || out != "through a pipe" {
+		t.Errorf("it reads %q, %v", out, err)
+	}
+}
+
 // A main that forgot Enter would start itself, and that would start itself, and so on.
 func TestWithoutEnterNothingStarts(t *testing.T) {
 	t.Parallel()

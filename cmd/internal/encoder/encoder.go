@@ -19,6 +19,7 @@ import (
 	"mp3converter/internal/job"
 	"mp3converter/internal/sandbox"
 	"mp3converter/internal/settings"
+	"mp3converter/internal/spool"
 )
 
 // Settings are the variables behind it.
@@ -145,5 +146,11 @@ func (e Encoder) Needed(r io.ReaderAt, size int64) []job.Span { return container
 // Convert makes an MP3 of a video.
 func (e Encoder) Convert(ctx context.Context, in, out *os.File, title string, profile job.Profile, progress func(percent int)) (time.Duration, error) {
 	result, err := e.runner.Convert(ctx, in, out, ffmpeg.Options{Title: title, Profile: profile, Progress: progress})
+	return result.Duration, err
+}
+
+// Early makes an MP3 of a video that is still to come.
+func (e Encoder) Early(ctx context.Context, in *spool.File, out *os.File, title string, profile job.Profile, progress func(percent int)) (time.Duration, error) {
+	result, err := e.runner.Early(ctx, in, out, ffmpeg.Options{Title: title, Profile: profile, Progress: progress})
 	return result.Duration, err
 }
