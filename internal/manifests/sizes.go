@@ -19,6 +19,9 @@ const (
 	downloadBytes = 4 * mebi
 )
 
+// decodedBytes is what a conversion on several cores keeps in the scratch folder besides: sound as floats, see SCRATCH_DIR.
+const decodedBytes = 256e6
+
 // numbers reads settings as numbers, and notes those that are none.
 type numbers struct {
 	w        Workload
@@ -55,9 +58,9 @@ func sizes(s *Set) []Finding {
 	if workers < 1 {
 		findings = append(findings, converter.Find("env[WORKERS]", "say how many: as many as the node has processors may be more than the scratch volume takes"))
 	}
-	needs = workers * (g.get("MAX_UPLOAD_BYTES") + c.get("MAX_MP3_BYTES"))
+	needs = workers * (g.get("MAX_UPLOAD_BYTES") + c.get("MAX_MP3_BYTES") + decodedBytes)
 	if size := scratch(converter, c.env["SCRATCH_DIR"]); size == nil || size.AsApproximateFloat64() < needs {
-		findings = append(findings, converter.Find("volumes", "the one at SCRATCH_DIR %s has %v: WORKERS × (MAX_UPLOAD_BYTES + MAX_MP3_BYTES) are %.0f MiB", c.env["SCRATCH_DIR"], size, needs/mebi))
+		findings = append(findings, converter.Find("volumes", "the one at SCRATCH_DIR %s has %v: WORKERS × (MAX_UPLOAD_BYTES + MAX_MP3_BYTES + 256 MB) are %.0f MiB", c.env["SCRATCH_DIR"], size, needs/mebi))
 	}
 	findings = append(findings, quotas(s, gateway, g)...)
 	return append(findings, append(g.findings, c.findings...)...)

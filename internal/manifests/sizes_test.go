@@ -13,10 +13,10 @@ var sizesPlants = []plant{
 	{"sizes", "the default downloads", func(s *Set) { delete(data(s, "gateway-configmap"), "MAX_DOWNLOADS") }, []string{"Deployment gateway: resources.limits.memory", "1664 MiB"}},
 	{"sizes", "less memory", func(s *Set) { container(s, "gateway").Resources.Limits["memory"] = resource.MustParse("895Mi") }, []string{"Deployment gateway: resources.limits.memory", "895Mi", "896 MiB"}},
 	{"sizes", "words", func(s *Set) { data(s, "gateway-configmap")["MAX_UPLOADS"] = "many" }, []string{"Deployment gateway: env[MAX_UPLOADS]", "no number"}},
-	{"sizes", "more workers than scratch", func(s *Set) { data(s, "converter-configmap")["WORKERS"] = "2" }, []string{"Deployment converter: volumes", "8704Mi", "16384 MiB"}},
+	{"sizes", "more workers than scratch", func(s *Set) { data(s, "converter-configmap")["WORKERS"] = "2" }, []string{"Deployment converter: volumes", "8704Mi", "16872 MiB"}},
 	{"sizes", "as many workers as processors", func(s *Set) { delete(data(s, "converter-configmap"), "WORKERS") }, []string{"Deployment converter: env[WORKERS]", "say how many"}},
-	{"sizes", "larger videos", func(s *Set) { data(s, "gateway-configmap")["MAX_UPLOAD_BYTES"] = "8589934592" }, []string{"Deployment converter: volumes", "12288 MiB"}},
-	{"sizes", "larger MP3s", func(s *Set) { data(s, "converter-configmap")["MAX_MP3_BYTES"] = "8589934592" }, []string{"Deployment converter: volumes", "12288 MiB"}},
+	{"sizes", "larger videos", func(s *Set) { data(s, "gateway-configmap")["MAX_UPLOAD_BYTES"] = "8589934592" }, []string{"Deployment converter: volumes", "12532 MiB"}},
+	{"sizes", "larger MP3s", func(s *Set) { data(s, "converter-configmap")["MAX_MP3_BYTES"] = "8589934592" }, []string{"Deployment converter: volumes", "12532 MiB"}},
 	{"sizes", "scratch elsewhere", func(s *Set) { delete(data(s, "converter-configmap"), "SCRATCH_DIR") }, []string{"Deployment converter: volumes", "SCRATCH_DIR /tmp"}},
 
 	{"sizes", "more for one user", func(s *Set) { data(s, "gateway-configmap")["QUOTA_BYTES"] = "12884901888" }, []string{"Deployment gateway: env[QUOTA_BYTES]", "12288 MiB", "20Gi"}},
@@ -55,13 +55,13 @@ func conf(s *Set, old, text string) {
 
 func TestScratchMayBeAVolumeOfItsOwn(t *testing.T) {
 	s := shipped(t)
-	claim := corev1.PersistentVolumeClaimSpec{Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{"storage": resource.MustParse("8Gi")}}}
+	claim := corev1.PersistentVolumeClaimSpec{Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{"storage": resource.MustParse("8437Mi")}}}
 	pod(s, "converter").Volumes[0].VolumeSource = corev1.VolumeSource{
 		Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{Spec: claim}},
 	}
 	for _, f := range sizes(s) {
 		t.Error(f)
 	}
-	claim.Resources.Requests["storage"] = resource.MustParse("8191Mi")
-	expect(t, sizes(s), "Deployment converter: volumes", "8191Mi")
+	claim.Resources.Requests["storage"] = resource.MustParse("8436Mi")
+	expect(t, sizes(s), "Deployment converter: volumes", "8436Mi")
 }
