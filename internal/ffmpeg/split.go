@@ -238,6 +238,9 @@ func (s *split) advance() error {
 	if err := s.pcm.look(); err != nil {
 		return err
 	}
+	if s.time(s.pcm.samples) > s.MaxDuration { // to ffmpeg, -t and out_time begin anew where rate or channels change
+		return s.tooLong()
+	}
 	if s.decoded && s.pcm.samples == 0 {
 		return s.silence()
 	}

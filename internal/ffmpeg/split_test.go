@@ -243,6 +243,30 @@ func noneOf(t *testing.T, program string) {
 	}
 }
 
+// ffmpeg's own limit is none there: it counts from each change on.
+func TestWhatChangesIsTooLongAsSoonAsItIs(t *testing.T) {
+	t.Parallel()
+	var clip []byte
+	for _, layout := range []string{"mono", "stereo"} {
+		clip = append(clip, read(t, testmedia.Clip(t, testmedia.Spec{Ext: "ts", Seconds: 6, Layout: layout}))...)
+	}
+	path := filepath.Join(t.TempDir(), "changes.ts")
+	if err := os.WriteFile(path, clip, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, said := traced()
+	for _, r := range []Runner{{Cores: c}, {}} {
+		r.MaxDuration = 8 * time.Second
+		_, _, err := convertFile(t, r, path, Options{})
+		if got := reason(t, err, job.ReasonTooLong); got != "more than 8.0 s" {
+			t.Errorf("detail %q", got)
+		}
+	}
+	if strings.Contains(said(), "end") || strings.Contains(said(), "serial") {
+		t.Errorf("it was made whole: %s", said())
+	}
+}
+
 func TestStoppingASplit(t *testing.T) {
 	t.Parallel()
 	lost := errors.New("the lease is lost")
