@@ -190,6 +190,12 @@ func (s *split) decode(shape string) {
 // probe makes the beginning of an MP3, to find out what ffmpeg makes of sound that no MP3 can hold, as of six channels, and has
 // the video decoded to that. To ffmpeg's filters the choice is clear only at their very end.
 func (s *split) probe() error {
+	if err := s.pcm.look(); err != nil {
+		return err
+	}
+	if s.pcm.data != 0 { // it is midway, and encoders may read what there is
+		return errSerial
+	}
 	file, err := s.Temp()
 	if err != nil {
 		return err

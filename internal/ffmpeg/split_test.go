@@ -243,6 +243,24 @@ func noneOf(t *testing.T, program string) {
 	}
 }
 
+// What has been decoded may be read by then, and so is not written anew.
+func TestWhatCannotBeMixedMidwayIsNotDecodedTwice(t *testing.T) {
+	t.Parallel()
+	clip := music(t, 6, "m4a")
+	want, _, err := convertFile(t, Runner{}, clip, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, said := traced()
+	got, _, err := convertFile(t, splitFake(t, "changes", c), clip, Options{})
+	if err != nil || !strings.HasSuffix(said(), "serial") {
+		t.Fatalf("%v; it was made of %s", err, said())
+	}
+	if !bytes.Equal(read(t, got), read(t, want)) {
+		t.Error("it differs from what one process makes")
+	}
+}
+
 // ffmpeg's own limit is none there: it counts from each change on.
 func TestWhatChangesIsTooLongAsSoonAsItIs(t *testing.T) {
 	t.Parallel()
