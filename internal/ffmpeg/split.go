@@ -46,6 +46,7 @@ type split struct {
 	over    time.Time // when the last of them ended
 
 	pcm     pcm
+	probed  *os.File // nil, or see probe
 	decoder *process
 	decoded bool  // all of it
 	cut     int64 // frame up to which it has been cut into segments
@@ -134,8 +135,8 @@ func (s *split) stop(why error) {
 }
 
 func (s *split) close() {
-	if s.pcm.file != nil {
-		s.pcm.file.Close()
+	for _, f := range []*os.File{s.pcm.file, s.probed} {
+		f.Close() // nil does nothing
 	}
 	for _, segment := range append(s.queue, s.current) {
 		segment.close()
@@ -200,12 +201,12 @@ func (s *split) probe() error {
 	if err != nil {
 		return err
 	}
+	s.probed = file
 	args := s.args(s.video.Format, s.options)
 	p := s.process(slices.Insert(args, len(args)-1, "-frames:a", "2"))
 	p.out = file
 	s.start(p, func() error {
-		defer file.Close()
-		facts, err := mp3.Check(io.NewSectionReader(file, 0, probed))
+		facts, err := mp3.Check(io.NewSectionReader(file, 0, probeSize))
 		if err != nil {
 			return fmt.Errorf("ffmpeg: probe: %w", err)
 		}
@@ -222,8 +223,8 @@ func (s *split) probe() error {
 	return nil
 }
 
-// probed is how much of a probe is looked at: title, header and two frames.
-const probed = 1 << 20
+// probeSize is how much of a probe is looked at: title, header and two frames.
+const probeSize = 1 << 20
 
 // reach is where in the video the sound stands that has been encoded: gaps count as done.
 func (s *split) reach() time.Duration {

@@ -200,6 +200,7 @@ func TestASegmentsMisbehaviourEndsAll(t *testing.T) {
 		"blames":       {"Invalid data", nil, nil},
 		"short":        {"of a segment of", nil, nil},
 		"hangs":        {"no sign of life", func(r *Runner) { r.Stall = 2 * time.Second }, nil},
+		"probe-hangs":  {"no sign of life", func(r *Runner) { r.Stall = 2 * time.Second }, nil},
 		"disk-full":    {"No space left", nil, job.ErrTransient},
 		"crawls":       {"took too long", func(r *Runner) { r.Wall = 2 * time.Second }, job.ErrPermanent},
 	} {
@@ -222,6 +223,9 @@ func TestASegmentsMisbehaviourEndsAll(t *testing.T) {
 			}
 			noneOf(t, r.Path)
 			empty(t, r.Scratch)
+			if open, _ := descriptorsOf(t, r.Scratch); open > 0 {
+				t.Errorf("%d scratch files are open", open)
+			}
 			if c.seats != 0 || c.lent != 0 {
 				t.Errorf("%d seats and %d cores are still taken", c.seats, c.lent)
 			}
