@@ -104,10 +104,10 @@ var streamed = map[string]testmedia.Spec{
 func TestAVideoIsConvertedWhileItComes(t *testing.T) {
 	t.Parallel()
 	for name, spec := range streamed {
+		spec.Seconds = 6
 		for _, profile := range []job.Profile{job.Standard, job.CBR128} {
 			t.Run(name+" "+string(profile), func(t *testing.T) {
 				t.Parallel()
-				spec.Seconds = 6
 				clip := testmedia.Clip(t, spec)
 				want, _, err := convertFile(t, Runner{}, clip, Options{Profile: profile, Title: t.Name()})
 				if err != nil {
@@ -162,6 +162,7 @@ func TestAVideoThatDoesNotCome(t *testing.T) {
 	away := fmt.Errorf("the store is away: %w", job.ErrTransient)
 	other := errors.New("not what was uploaded")
 	for name, spec := range map[string]testmedia.Spec{"MKV": {Ext: "mkv"}, "TS": {Ext: "ts"}, "MP4": {Flags: []string{"-movflags", "+faststart"}}} {
+		spec.Seconds = 6
 		for _, cores := range []func() *Cores{func() *Cores { return nil }, forced} {
 			for what, end := range map[string]struct {
 				sent float64
@@ -169,7 +170,6 @@ func TestAVideoThatDoesNotCome(t *testing.T) {
 			}{"half": {0.5, away}, "nearly all": {0.9999, away}, "all of another": {1, other}} {
 				t.Run(fmt.Sprint(name, " ", what, " ", cores() != nil), func(t *testing.T) {
 					t.Parallel()
-					spec.Seconds = 6
 					data := read(t, testmedia.Clip(t, spec))
 					piped := make(chan struct{})
 					r := Runner{Cores: cores(), Scratch: t.TempDir(), piped: sync.OnceFunc(func() { close(piped) })}
