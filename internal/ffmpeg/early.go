@@ -48,9 +48,9 @@ func (r Runner) early(ctx context.Context, in *spool.File, out *os.File, o Optio
 	if in.Left() < in.Size()/worth || !sequential[video.Format] || video.Layer3 && copied[o.profile()] > 0 {
 		return Result{}, errLate
 	}
-	video.coming = in
 	ctx, kill := context.WithCancelCause(ctx)
 	defer kill(nil)
+	video.coming, video.odd = in, func() { kill(errLate) }
 	var watch sync.WaitGroup
 	defer watch.Wait()
 	watch.Go(func() {

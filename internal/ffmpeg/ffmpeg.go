@@ -188,12 +188,13 @@ type video struct {
 	container.Facts
 	bytes  int64
 	coming *spool.File // nil if all of it is there
+	odd    func()      // see findings
 }
 
 // findings are for a log about the video.
 func (v video) findings() *findings {
 	f := newFindings()
-	f.tables = v.Format == container.MP4
+	f.tables, f.odd = v.Format == container.MP4, v.odd
 	return f
 }
 
