@@ -33,7 +33,7 @@ func (r Runner) Early(ctx context.Context, in *spool.File, out *os.File, o Optio
 	return r.Convert(ctx, in.Scratch(), out, o)
 }
 
-// early is the part of Early that does not wait for the end. Any error of it is errLate.
+// early is the part of Early that does not wait for the end. No error of it is a verdict on the video.
 func (r Runner) early(ctx context.Context, in *spool.File, out *os.File, o Options) (Result, error) {
 	r = r.withDefaults()
 	if r.Cores.full() { // then others use the time, and a pipe costs some
