@@ -104,10 +104,10 @@ var streamed = map[string]testmedia.Spec{
 func TestAVideoIsConvertedWhileItComes(t *testing.T) {
 	t.Parallel()
 	for name, spec := range streamed {
+		spec.Seconds = 6
 		for _, profile := range []job.Profile{job.Standard, job.CBR128} {
 			t.Run(name+" "+string(profile), func(t *testing.T) {
 				t.Parallel()
-				spec.Seconds = 6
 				clip := testmedia.Clip(t, spec)
 				want, _, err := convertFile(t, Runner{}, clip, Options{Profile: profile, Title: t.Name()})
 				if err != nil {
