@@ -33,7 +33,7 @@ func newMetrics(to prometheus.Registerer) metrics {
 			Name: "mp3_converted_video_bytes_total", Help: "Size of the videos that were converted.",
 		}),
 		fetched: factory.NewCounter(prometheus.CounterOpts{
-			Name: "mp3_conversion_fetched_bytes_total", Help: "Bytes of videos that were read from the store: of an MP4's pictures none.",
+			Name: "mp3_conversion_fetched_bytes_total", Help: "Bytes of videos that were read from the store. Where it is known which are pictures, most of those are not.",
 		}),
 		wrote: factory.NewCounter(prometheus.CounterOpts{
 			Name: "mp3_converted_mp3_bytes_total", Help: "Size of the MP3s that were made of them.",

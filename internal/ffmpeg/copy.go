@@ -26,9 +26,9 @@ var copied = map[job.Profile]int64{job.Standard: 200_000, job.High: math.MaxInt6
 // errOdd says that a copy is not certain to be what an encoding would be held to. It is no verdict on the video.
 var errOdd = errors.New("not to be copied")
 
-// copy takes the frames as they are. Nothing is decoded, and so nothing that is wrong with them is heard of: what is not right
-// in every way that can be told without is errOdd, which leaves out empty, and encoding has the last word. What is wrong with the
-// machine is not odd.
+// copy takes the frames as they are. Nothing is decoded, and so nothing that is wrong with them is heard of: unless all is right
+// that can be told without, the error is errOdd, out is empty, and encoding has the last word. What ends ffmpeg by force, or is wrong
+// with the machine, is not odd.
 func (r Runner) copy(ctx context.Context, in, out *os.File, video video, o Options) (_ Result, err error) {
 	defer func() {
 		if !errors.Is(err, errOdd) {

@@ -33,7 +33,7 @@ func (r Runner) Early(ctx context.Context, in *spool.File, out *os.File, o Optio
 	return r.Convert(ctx, in.Scratch(), out, o)
 }
 
-// early is the part of Early that does not wait for the end. Any error of it is errLate.
+// early is the part of Early that does not wait for the end. No error of it is a verdict on the video.
 func (r Runner) early(ctx context.Context, in *spool.File, out *os.File, o Options) (Result, error) {
 	r = r.withDefaults()
 	if r.Cores.full() { // then others use the time, and a pipe costs some
@@ -48,9 +48,9 @@ func (r Runner) early(ctx context.Context, in *spool.File, out *os.File, o Optio
 	if in.Left() < in.Size()/worth || !sequential[video.Format] || video.Layer3 && copied[o.profile()] > 0 {
 		return Result{}, errLate
 	}
-	video.coming = in
 	ctx, kill := context.WithCancelCause(ctx)
 	defer kill(nil)
+	video.coming, video.odd = in, func() { kill(errLate) }
 	var watch sync.WaitGroup
 	defer watch.Wait()
 	watch.Go(func() {

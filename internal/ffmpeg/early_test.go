@@ -162,6 +162,7 @@ func TestAVideoThatDoesNotCome(t *testing.T) {
 	away := fmt.Errorf("the store is away: %w", job.ErrTransient)
 	other := errors.New("not what was uploaded")
 	for name, spec := range map[string]testmedia.Spec{"MKV": {Ext: "mkv"}, "TS": {Ext: "ts"}, "MP4": {Flags: []string{"-movflags", "+faststart"}}} {
+		spec.Seconds = 6
 		for _, cores := range []func() *Cores{func() *Cores { return nil }, forced} {
 			for what, end := range map[string]struct {
 				sent float64
@@ -169,7 +170,6 @@ func TestAVideoThatDoesNotCome(t *testing.T) {
 			}{"half": {0.5, away}, "nearly all": {0.9999, away}, "all of another": {1, other}} {
 				t.Run(fmt.Sprint(name, " ", what, " ", cores() != nil), func(t *testing.T) {
 					t.Parallel()
-					spec.Seconds = 6
 					data := read(t, testmedia.Clip(t, spec))
 					piped := make(chan struct{})
 					r := Runner{Cores: cores(), Scratch: t.TempDir(), piped: sync.OnceFunc(func() { close(piped) })}
@@ -249,7 +249,7 @@ func TestASlowStoreIsNotASlowConversion(t *testing.T) {
 	}
 }
 
-// Whatever ffmpeg says of a pipe, the verdict is that on the file.
+// Whatever ffmpeg says of a pipe, the verdict is that on the file. What can only end so is not waited for.
 func TestNoVerdictComesOfAPipe(t *testing.T) {
 	t.Parallel()
 	clip := testmedia.Clip(t, testmedia.Spec{Ext: "mkv", Seconds: 6})
@@ -257,12 +257,12 @@ func TestNoVerdictComesOfAPipe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, says := range []string{"blames", "mumbles"} {
+	for _, says := range []string{"blames", "mumbles", "lingers"} {
 		for _, cores := range []*Cores{nil, forced()} {
 			t.Run(fmt.Sprint(says, " ", cores != nil), func(t *testing.T) {
 				t.Parallel()
 				r := fake(t, filepath.Join("pipe", says))
-				r.Cores = cores
+				r.Cores, r.Stall, r.Wall = cores, time.Hour, time.Hour
 				got, ok, err := convertEarly(t, r, clip, Options{})
 				if err != nil || !ok || !bytes.Equal(read(t, got), read(t, want)) {
 					t.Errorf("%v, by a pipe: %v, or the MP3 differs", err, ok)

@@ -1,7 +1,7 @@
-// Package ffmpeg makes an MP3 of a video with somebody else's binary, on input that may be hostile. One process runs per
-// conversion, on two open files and with nothing else of ours: no environment, no other descriptors, a process group
-// that is killed as a whole, limits on time, memory and output. The container is sniffed here and named to ffmpeg, which
-// is forbidden any other, any codec that is not an ordinary audio decoder, and any protocol but file.
+// Package ffmpeg makes an MP3 of a video with somebody else's binary, on input that may be hostile. A conversion is one process
+// or, where cores are idle, several. Each has two open files and nothing else of ours: no environment, no other descriptors,
+// a process group that is killed as a whole, limits on time, memory and output. The container is sniffed here and named to
+// ffmpeg, which is forbidden any other, any codec that is not an ordinary audio decoder, and any protocol but file.
 //
 // ffmpeg's exit status is not evidence: it is 0 for half a video and for a full disk. A conversion counts only if the
 // MP3 in the file holds at least 99.5 % of the sound that the video's own headers declare (package container reads
@@ -188,12 +188,13 @@ type video struct {
 	container.Facts
 	bytes  int64
 	coming *spool.File // nil if all of it is there
+	odd    func()      // see findings
 }
 
 // findings are for a log about the video.
 func (v video) findings() *findings {
 	f := newFindings()
-	f.tables = v.Format == container.MP4
+	f.tables, f.odd = v.Format == container.MP4, v.odd
 	return f
 }
 

@@ -49,13 +49,16 @@ var phrases = []struct {
 	{"corrupt input packet", damage},
 	{"changing packet size", damage}, // MPEG-TS, where it has lost its way
 	{"PES packet size mismatch", damage},
-	{"[error]", damage},
+	{anyError, damage},
 }
+
+const anyError = "[error]"
 
 // findings reads ffmpeg's log, its standard error, and keeps counts and the last complaint.
 type findings struct {
 	lines
-	tables    bool // say where the sound lies: what is wrong with pictures does not matter, as they may be left out
+	tables    bool   // say where the sound lies: what is wrong with pictures does not matter, as they may be left out
+	odd       func() // nil, or called when there is something for which no MP3 counts that is made of a pipe, see outcome.odd
 	counts    [findingKinds]int
 	complaint string
 }
@@ -74,13 +77,16 @@ func (f *findings) line(line string) {
 	if f.tables && strings.HasPrefix(line, undecoded) {
 		return
 	}
-	complaint := strings.Contains(line, "[error]") || strings.Contains(line, "[fatal]")
+	complaint := strings.Contains(line, anyError) || strings.Contains(line, "[fatal]")
 	if complaint || f.complaint == "" { // an early line may be all that a loader or shell says
 		f.complaint = line
 	}
 	for _, p := range phrases {
 		if strings.Contains(line, p.text) {
 			f.counts[p.is]++
+			if f.odd != nil && p.is != harmless && p.is != noMixing && p.text != anyError { // these two come before a split's probe as well
+				f.odd()
+			}
 			return
 		}
 	}

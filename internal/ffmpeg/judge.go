@@ -109,7 +109,7 @@ func (r Runner) judge(o outcome) error {
 	}
 	switch {
 	case max(o.reach, o.mp3.Sound) > r.MaxDuration:
-		return job.Failing(job.ReasonTooLong, "more than %s", clock(r.MaxDuration))
+		return r.tooLong()
 	case o.reach == 0:
 		return o.nothing()
 	case !o.mp3.whole():
@@ -141,6 +141,10 @@ func (r Runner) finished(o outcome) error {
 
 func (r Runner) tooLarge() error {
 	return job.Failing(job.ReasonTooLarge, "%d MB is the limit", r.MaxBytes/1e6)
+}
+
+func (r Runner) tooLong() error {
+	return job.Failing(job.ReasonTooLong, "more than %s", clock(r.MaxDuration))
 }
 
 // refusal says why ffmpeg gave up.

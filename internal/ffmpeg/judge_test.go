@@ -170,22 +170,26 @@ func TestLate(t *testing.T) {
 	for name, tt := range map[string]struct {
 		ran, silent, made float64 // seconds
 		bytes             int64
+		size              string // of the MP3
 		want              job.Reason
 	}{
-		"begun":                         {0, 0, 0, 0, ""},
-		"probing":                       {19, 19, 0, 0, ""},
-		"silent from the start":         {21, 21, 0, 0, stalled},
-		"silent, a large file":          {21, 21, 0, 64 << 20, ""},
-		"silent in the middle":          {1000, 21, 20_000, 0, stalled},
-		"fast":                          {1000, 0.5, 20_000, 0, ""},
-		"as slow as allowed":            {1029, 0.5, 5000, 0, ""},
-		"slower":                        {1031, 0.5, 5000, 0, job.ReasonTooSlow},
-		"slow, but reading":             {1031, 0.5, 5000, 64 << 20, ""},
-		"alive without making anything": {31, 0.5, 0, 0, job.ReasonTooSlow},
+		"begun":                         {0, 0, 0, 0, "0", ""},
+		"probing":                       {19, 19, 0, 0, "0", ""},
+		"silent from the start":         {21, 21, 0, 0, "0", stalled},
+		"silent, a large file":          {21, 21, 0, 64 << 20, "0", ""},
+		"silent in the middle":          {1000, 21, 20_000, 0, "0", stalled},
+		"fast":                          {1000, 0.5, 20_000, 0, "0", ""},
+		"as slow as allowed":            {1029, 0.5, 5000, 0, "0", ""},
+		"slower":                        {1031, 0.5, 5000, 0, "0", job.ReasonTooSlow},
+		"slow, but reading":             {1031, 0.5, 5000, 64 << 20, "0", ""},
+		"changing":                      {1031, 0.5, 10, 0, "201000000", ""},
+		"changing, and slow":            {1031, 0.5, 10, 0, "199000000", job.ReasonTooSlow},
+		"alive without making anything": {31, 0.5, 0, 0, "N/A", job.ReasonTooSlow},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := process{runner: Runner{}.withDefaults(), video: video{bytes: tt.bytes}, progress: newProgress(0, nil)}
+			_, _ = p.progress.Write([]byte("total_size=" + tt.size + "\n"))
 			now := start.Add(seconds(tt.ran))
 			p.progress.made, p.progress.last = seconds(tt.made), now.Add(-seconds(tt.silent))
 			err := p.late(start, now)

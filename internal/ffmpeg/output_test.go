@@ -130,7 +130,7 @@ func TestArguments(t *testing.T) {
 	line := strings.Join(args, " ")
 	for _, want := range []string{
 		"-nostdin", "-protocol_whitelist file -format_whitelist matroska -codec_whitelist aac,", "-max_streams 64",
-		"-f matroska -i /dev/fd/3 -map 0:a:0 -vn -sn -dn -map_metadata -1 -map_chapters -1 -t 43201.000 -fs 5726623061",
+		"-f matroska -i /dev/fd/3 -map 0:a:0 -vn -sn -dn -map_metadata -1 -map_chapters -1 -t 43201.000 -fs 8589934592",
 		"-c:a libmp3lame -reservoir 0 -ac 1 -ar 24000 -q:a 5 -metadata title=-y -id3v2_version 3 -f mp3 -y /dev/fd/4",
 	} {
 		if !strings.Contains(line, want) {

@@ -111,7 +111,7 @@ func (p *process) late(start, now time.Time) error {
 	if p.shared {
 		return nil
 	}
-	return p.runner.slow(now.Sub(start), p.video.bytes, p.progress.reach())
+	return p.runner.slow(now.Sub(start), p.video.bytes, p.progress.least())
 }
 
 // slow returns the reason to end a conversion that has run for so long and made so much sound, nil if there is none. Being

@@ -272,7 +272,6 @@ func descriptors(tb testing.TB) int {
 	return len(open)
 }
 
-// The parent is a second process of this test, killed as by kill -9 while it converts.
 func TestASpareBecomesFFmpeg(t *testing.T) {
 	t.Parallel()
 	spares := new(sandbox.Spares)
@@ -296,6 +295,7 @@ func TestASpareBecomesFFmpeg(t *testing.T) {
 	}
 }
 
+// The parent is a second process of this test, killed as by kill -9 while it converts.
 func TestTheChildDiesWithItsParent(t *testing.T) {
 	t.Parallel()
 	scratch := t.TempDir()

@@ -17,6 +17,7 @@ type progress struct {
 
 	mu      sync.Mutex
 	made    time.Duration // where in the sound the MP3 has come to
+	bytes   int64         // of the MP3
 	last    time.Time     // when the last block ended
 	percent int
 	end     bool
@@ -36,6 +37,14 @@ func (p *progress) reach() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.made
+}
+
+// least is how much sound has been made at least. reach stands still where rate or channels change: ffmpeg counts anew there.
+func (p *progress) least() time.Duration {
+	const densest = 320_000 / 8 // bytes a second of MP3
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(p.made, time.Duration(p.bytes/densest)*time.Second)
 }
 
 // sign is when ffmpeg last showed that it is alive.
@@ -59,6 +68,10 @@ func (p *progress) line(line string) {
 		if us, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); err == nil { // else N/A: nothing made yet
 			p.reached(time.Duration(us) * time.Microsecond)
 		}
+	case "total_size":
+		if n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); err == nil { // else N/A
+			p.wrote(n)
+		}
 	case "progress":
 		p.alive(value == "end")
 	}
@@ -76,6 +89,12 @@ func (p *progress) reached(made time.Duration) {
 	if now > before {
 		p.report(now)
 	}
+}
+
+func (p *progress) wrote(bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bytes = bytes
 }
 
 func (p *progress) alive(end bool) {

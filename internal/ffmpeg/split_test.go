@@ -200,6 +200,7 @@ func TestASegmentsMisbehaviourEndsAll(t *testing.T) {
 		"blames":       {"Invalid data", nil, nil},
 		"short":        {"of a segment of", nil, nil},
 		"hangs":        {"no sign of life", func(r *Runner) { r.Stall = 2 * time.Second }, nil},
+		"probe-hangs":  {"no sign of life", func(r *Runner) { r.Stall = 2 * time.Second }, nil},
 		"disk-full":    {"No space left", nil, job.ErrTransient},
 		"crawls":       {"took too long", func(r *Runner) { r.Wall = 2 * time.Second }, job.ErrPermanent},
 	} {
@@ -222,6 +223,9 @@ func TestASegmentsMisbehaviourEndsAll(t *testing.T) {
 			}
 			noneOf(t, r.Path)
 			empty(t, r.Scratch)
+			if open, _ := descriptorsOf(t, r.Scratch); open > 0 {
+				t.Errorf("%d scratch files are open", open)
+			}
 			if c.seats != 0 || c.lent != 0 {
 				t.Errorf("%d seats and %d cores are still taken", c.seats, c.lent)
 			}
@@ -240,6 +244,48 @@ func noneOf(t *testing.T, program string) {
 		if line, err := os.ReadFile(path); err == nil && strings.Contains(string(line), program) {
 			t.Errorf("%s is left: %s", path, bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
 		}
+	}
+}
+
+// What has been decoded may be read by then, and so is not written anew.
+func TestWhatCannotBeMixedMidwayIsNotDecodedTwice(t *testing.T) {
+	t.Parallel()
+	clip := music(t, 6, "m4a")
+	want, _, err := convertFile(t, Runner{}, clip, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, said := traced()
+	got, _, err := convertFile(t, splitFake(t, "changes", c), clip, Options{})
+	if err != nil || !strings.HasSuffix(said(), "serial") {
+		t.Fatalf("%v; it was made of %s", err, said())
+	}
+	if !bytes.Equal(read(t, got), read(t, want)) {
+		t.Error("it differs from what one process makes")
+	}
+}
+
+// ffmpeg's own limit is none there: it counts from each change on.
+func TestWhatChangesIsTooLongAsSoonAsItIs(t *testing.T) {
+	t.Parallel()
+	var clip []byte
+	for _, layout := range []string{"mono", "stereo"} {
+		clip = append(clip, read(t, testmedia.Clip(t, testmedia.Spec{Ext: "ts", Seconds: 6, Layout: layout}))...)
+	}
+	path := filepath.Join(t.TempDir(), "changes.ts")
+	if err := os.WriteFile(path, clip, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, said := traced()
+	for _, r := range []Runner{{Cores: c}, {}} {
+		r.MaxDuration = 8 * time.Second
+		_, _, err := convertFile(t, r, path, Options{})
+		if got := reason(t, err, job.ReasonTooLong); got != "more than 8.0 s" {
+			t.Errorf("detail %q", got)
+		}
+	}
+	if strings.Contains(said(), "end") || strings.Contains(said(), "serial") {
+		t.Errorf("it was made whole: %s", said())
 	}
 }
 

@@ -153,6 +153,7 @@ func (c *Cmd) start() error {
 		if err != nil {
 			return err
 		}
+		fresh.WaitDelay = c.WaitDelay
 		c.Cmd, c.control, c.early = fresh.Cmd, fresh.control, nil
 	}
 	c.Cmd.Stdout, c.Cmd.Stderr = c.Stdout, c.Stderr

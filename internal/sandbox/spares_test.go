@@ -103,8 +103,12 @@ func TestAnotherTakesThePlaceOfADeadOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cmd.WaitDelay = time.Minute
 	if out, err := outputOf(cmd); err != nil || out != "alive\n" {
 		t.Errorf("%q, %v", out, err)
+	}
+	if cmd.WaitDelay != time.Minute {
+		t.Errorf("it waits %v for its pipes", cmd.WaitDelay)
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 
 // Settings are the variables behind it.
 type Settings struct {
-	Workers     int              `env:"WORKERS" envDefault:"0" doc:"conversions at once, each one core and a part of the idle ones; 0 is one for each processor"`
+	Workers     int              `env:"WORKERS" envDefault:"0" doc:"conversions at once, and the cores that they have together: each has one and a part of the idle ones; 0 is one for each processor"`
 	FFmpeg      string           `env:"FFMPEG" doc:"the ffmpeg program; without it the one beside this program's own file, else the one in PATH"`
 	Sandbox     string           `env:"SANDBOX" envDefault:"best" doc:"required: do not start unless the kernel can keep ffmpeg from all else (Landlock, seccomp); best: go without what it lacks, and say so; off: go without, for an FFMPEG that is a script"`
 	Scratch     string           `env:"SCRATCH_DIR" envDefault:"/tmp" doc:"folder for the running conversions: WORKERS times the largest video, its MP3 and 256 MB"`
