@@ -104,7 +104,7 @@ func New(cfg Config) *Service {
 	s := &Service{
 		cfg: cfg, places: newPlaces(cfg.MaxUploads, cfg.MaxUploadsEach),
 		downloads: newPlaces(cfg.MaxDownloads, max(1, cfg.MaxDownloads*3/4)), cleaner: newCleaner(cfg), sweeper: newSweeper(cfg),
-		announcing: slots.New(announcers, callTime),
+		announcing: slots.New(announcers, 3*callTime), // a turn may take two: one to be refused, one to retract
 		received: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_upload_bytes_total", Help: "Bytes of files that were accepted.",
 		}),
