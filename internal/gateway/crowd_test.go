@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"runtime"
@@ -14,42 +13,6 @@ import (
 	"mp3converter/internal/gateway"
 	"mp3converter/internal/job"
 )
-
-// asked is a ledger that answers nobody who inserts until the test lets it.
-type asked struct {
-	gateway.Ledger
-	inside *atomic.Int64
-	answer chan struct{}
-}
-
-func (l asked) Insert(ctx context.Context, j job.Job) error {
-	l.inside.Add(1)
-	<-l.answer
-	return l.Ledger.Insert(ctx, j)
-}
-
-func TestACrowdAsksTheLedgerInTurn(t *testing.T) {
-	t.Parallel()
-	const crowd, atOnce = 48, 16
-	ledger := asked{inside: new(atomic.Int64), answer: make(chan struct{})}
-	r := start(t, func(_ *rig, cfg *gateway.Config) {
-		ledger.Ledger = cfg.Ledger
-		cfg.Ledger = ledger
-	})
-	var answers []<-chan answer
-	for i := range crowd {
-		answers = append(answers, r.async(request{path: "/upload", form: file(fmt.Sprint("video ", i))}))
-	}
-	r.eventually("all have come", func() bool { return r.gauge("gateway_uploads") == crowd })
-	r.eventually("some have asked", func() bool { return ledger.inside.Load() >= atOnce })
-	if n := ledger.inside.Load(); n != atOnce {
-		t.Errorf("%d ask the ledger at once, want %d", n, atOnce)
-	}
-	close(ledger.answer)
-	for _, a := range answers {
-		r.want(<-a, 200, "success!")
-	}
-}
 
 // metered is a store that counts the bytes that it has been given and the files that it has opened, and lets nobody read
 // before all have opened theirs.

@@ -159,7 +159,8 @@ func (s *source) failure() error {
 }
 
 // sink holds the head of an answer back until there is a byte of its body, for until then the store may turn out to be away.
-// It gives up on a client that takes nothing for as long as patience, and remembers why writing failed.
+// It gives up on a client that does not take a small piece within patience, or a large one in as many times that as there
+// are small ones in it, and remembers why writing failed.
 type sink struct {
 	http.ResponseWriter
 	control  *http.ResponseController
@@ -192,7 +193,8 @@ func (s *sink) forget() {
 }
 
 // Pieces, in bytes, that a file is sent in. A large one, a chunk of the store, saves system calls and deadlines; a small one
-// is what a slow client can take within the patience.
+// is what a slow client can take within the patience. That one is slow shows when the kernel's buffers are full, which may
+// be in the midst of a large one.
 const (
 	largePiece = 256 << 10
 	smallPiece = 32 << 10
@@ -227,7 +229,8 @@ func (s *sink) ReadFrom(r io.Reader) (n int64, err error) {
 
 func (s *sink) Write(p []byte) (int, error) {
 	s.begin()
-	_ = s.control.SetWriteDeadline(time.Now().Add(s.patience)) // in tests without a connection there is none to set
+	small := (len(p) + smallPiece - 1) / smallPiece
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.patience * time.Duration(max(1, small)))) // in tests without a connection there is none to set
 	n, err := s.ResponseWriter.Write(p)
 	if err != nil {
 		s.err = err

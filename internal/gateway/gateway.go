@@ -55,7 +55,7 @@ type Config struct {
 	QuotaBytes     int64         // of one user's videos and MP3s; 0 is no limit. What conversions add may exceed it
 	QuotaJobs      int           // of one user queued, converting or being uploaded; 0 is no limit
 	MaxDownloads   int           // at once; 0 is 256. Each holds some 4 MiB of read-ahead
-	Stall          time.Duration // patience with a silent sender, twice as long with a reader; 0 is 30 s
+	Stall          time.Duration // patience with a silent sender, twice as long with a reader for each 32 KiB under way; 0 is 30 s
 	SweepEvery     time.Duration // 0 is 10 s
 
 	TrustedProxies []netip.Prefix // those whose word is taken for who the client is
@@ -104,7 +104,7 @@ func New(cfg Config) *Service {
 	s := &Service{
 		cfg: cfg, places: newPlaces(cfg.MaxUploads, cfg.MaxUploadsEach),
 		downloads: newPlaces(cfg.MaxDownloads, max(1, cfg.MaxDownloads*3/4)), cleaner: newCleaner(cfg), sweeper: newSweeper(cfg),
-		announcing: slots.New(announcers, callTime),
+		announcing: slots.New(announcers, 3*callTime), // a turn may take two: one to be refused, one to retract
 		received: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_upload_bytes_total", Help: "Bytes of files that were accepted.",
 		}),

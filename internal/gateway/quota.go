@@ -39,15 +39,9 @@ func (s *Service) roomFor(r *http.Request) room {
 
 // announce names an upload in the ledger, so that what a dying gateway leaves of it can be found, and returns its job. Its
 // VideoBytes are what it may come to: no more than was asked for, and no more than the owner's quota has.
-func (s *Service) announce(ctx context.Context, owner string, want room) (j job.Job, err error) {
-	if err := s.announcing.Take(ctx); err != nil {
-		return job.Job{}, fmt.Errorf("announce the upload: %w", err)
-	}
-	defer func() { s.announcing.Give(unanswered(err)) }()
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
+func (s *Service) announce(ctx context.Context, owner string, want room) (job.Job, error) {
 	for try := 1; ; try++ {
-		j, err = s.reserve(ctx, owner, want)
+		j, err := s.inTurn(ctx, owner, want)
 		if !errors.Is(err, errCrowded) || try == crowdTries {
 			return j, err
 		}
@@ -57,6 +51,17 @@ func (s *Service) announce(ctx context.Context, owner string, want room) (j job.
 		case <-time.After(rand.N(crowdPause << try)): //nolint:gosec // so that rivals fall out of step
 		}
 	}
+}
+
+// inTurn reserves when it is the upload's turn: whoever pauses before the next try keeps nobody waiting.
+func (s *Service) inTurn(ctx context.Context, owner string, want room) (j job.Job, err error) {
+	if err := s.announcing.Take(ctx); err != nil {
+		return job.Job{}, fmt.Errorf("announce the upload: %w", err)
+	}
+	defer func() { s.announcing.Give(unanswered(err)) }()
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	return s.reserve(ctx, owner, want)
 }
 
 // unanswered is err unless it is the ledger's answer: that the user has no room.

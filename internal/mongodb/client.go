@@ -118,6 +118,14 @@ func (c *Client) database(name Database) *mongo.Database {
 	return c.mongo.Database(c.prefix + string(name))
 }
 
+// insertTime is how long inserting a batch of chunks may take. It is the largest command there is, and many writers queue
+// for one disk.
+func (c *Client) insertTime() time.Duration { return 3 * c.timeout }
+
+// fetchTime is how long fetching a batch of chunks may take: the cursor fails at the end of its time, a new one is found at
+// the end of its own, and fetches for as long.
+func (c *Client) fetchTime() time.Duration { return longTimeout + 2*c.timeout }
+
 // bound gives one command its deadline.
 func (c *Client) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, c.timeout)

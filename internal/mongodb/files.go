@@ -43,7 +43,8 @@ func newFiles(c *Client, database Database) *Files {
 	return &Files{
 		client: c, files: db.Collection("fs.files"), chunks: db.Collection("fs.chunks"),
 		buffers: sync.Pool{New: func() any { return new([ChunkSize]byte) }},
-		inserts: slots.New(bulk, 2*c.timeout), fetches: slots.New(bulk, 2*c.timeout),
+		// Patience is longer than a turn, lest slow ones that all end well make others fail.
+		inserts: slots.New(bulk, c.insertTime()+c.timeout), fetches: slots.New(bulk, c.fetchTime()+c.timeout),
 	}
 }
 

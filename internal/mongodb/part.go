@@ -29,7 +29,11 @@ func (r *reader) Copy(to partial.Scratch, choose func(io.ReaderAt) []job.Span) (
 
 // chunk returns one chunk, found by its own id: that has an index everywhere, on FerretDB too, and the driver asks again by
 // itself if the server goes away meanwhile.
-func (r *reader) chunk(ctx context.Context, n int64) ([]byte, error) {
+func (r *reader) chunk(ctx context.Context, n int64) (chunk []byte, err error) {
+	if err := r.from.fetches.Take(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { r.from.fetches.Give(err) }()
 	ctx, cancel := r.from.client.bound(ctx)
 	defer cancel()
 	doc, err := r.from.chunks.FindOne(ctx, bson.D{{Key: "_id", Value: chunkID(r.where.first, n)}}).Raw()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/event"
@@ -17,6 +18,7 @@ import (
 	"mp3converter/internal/ffmpeg/container"
 	"mp3converter/internal/job"
 	"mp3converter/internal/porttest"
+	"mp3converter/internal/slots"
 	"mp3converter/internal/testmedia"
 	"mp3converter/internal/testserver"
 )
@@ -146,6 +148,24 @@ func TestWhatCannotBeReadInPart(t *testing.T) {
 				t.Errorf("%d bytes, %v, want 0", n, err)
 			}
 		})
+	}
+}
+
+func TestCopyFetchesInTurnToo(t *testing.T) {
+	s := open(t).Videos()
+	f := put(t, s, porttest.Bytes(1, 16*ChunkSize))
+	head := func(io.ReaderAt) []job.Span { return []job.Span{{From: 0, To: 1}} }
+	s.fetches = slots.New(1, time.Millisecond)
+	for range 2 { // and gives the slot back
+		if n, _, err := copyPart(t, s, f.ID, head); n != ChunkSize || err != nil {
+			t.Fatalf("%d bytes, %v", n, err)
+		}
+	}
+	if err := s.fetches.Take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := copyPart(t, s, f.ID, head); !errors.Is(err, slots.ErrStuck) {
+		t.Errorf("while others have all slots: %v, want %v", err, slots.ErrStuck)
 	}
 }
 

@@ -182,8 +182,7 @@ func fill(ctx context.Context, r io.Reader, buffer []byte) (n int, err error) {
 // insert may still happen on the server, after undo.
 func (u *upload) insert(ctx context.Context, batch []chunkDoc) error {
 	defer u.recycle(batch)
-	// It is the largest command there is, and many writers queue for one disk.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*u.to.client.timeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.to.client.insertTime())
 	defer cancel()
 	_, err := u.to.chunks.InsertMany(ctx, batch)
 	if err != nil {

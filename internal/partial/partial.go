@@ -51,6 +51,12 @@ const (
 	atOnce = 4
 	// maxAhead is how many pieces more are fetched of a table that is being read through.
 	maxAhead = 16
+	// Choosing may read an eighth of the pieces, but minLooks at least, for a head and what lies at the end, and maxLooks at
+	// most, one fetch after another as they are. In a file whose tables lie all over it more is a search in vain, and what it
+	// has read is read again.
+	lookShare = 8
+	minLooks  = 4
+	maxLooks  = 256
 	// most is the share of a file, in per cent, beyond which it is read whole, from front to back.
 	most = 60
 )
@@ -63,7 +69,7 @@ func (f File) Copy(ctx context.Context, to Scratch, choose func(io.ReaderAt) []j
 	if total < few || int64(len(f.Sums)) != 4*total {
 		return 0, nil
 	}
-	c := &copying{File: f, ctx: ctx, to: to, have: make([]bool, total), searches: total/4 + few}
+	c := &copying{File: f, ctx: ctx, to: to, have: make([]bool, total), looks: min(max(total/lookShare, minLooks), maxLooks)}
 	spans := choose(c)
 	var missing []int64
 	if c.err == nil && spans != nil {
@@ -90,15 +96,15 @@ var errDoubt = errors.New("the whole file is to be read")
 // copying is one Copy. It is an io.ReaderAt that fetches what is read.
 type copying struct {
 	File
-	ctx      context.Context //nolint:containedctx // an io.ReaderAt has no other place for it
-	to       Scratch
-	have     []bool // by piece
-	count    int    // of them
-	read     int64
-	searches int64 // how often choose may still ask for what was not fetched: each time is a wait
-	next     int64 // behind what was fetched for choose last
-	ahead    int64 // how much is fetched, at least, if that is asked for now
-	err      error
+	ctx   context.Context //nolint:containedctx // an io.ReaderAt has no other place for it
+	to    Scratch
+	have  []bool // by piece
+	count int64  // of them
+	read  int64
+	looks int64 // how many choose may have
+	next  int64 // behind what was fetched for choose last
+	ahead int64 // how much is fetched, at least, if that is asked for now
+	err   error
 }
 
 // ReadAt implements io.ReaderAt.
@@ -121,13 +127,13 @@ func (c *copying) look(first, lastByte int64) {
 	if first > last || c.err != nil {
 		return
 	}
-	c.ahead = max(1, min(2*c.ahead, maxAhead))
+	c.ahead = max(1, min(2*c.ahead, maxAhead, c.looks-c.count))
 	if first != c.next {
 		c.ahead = 1
 	}
 	c.next = min(max(last+1, first+c.ahead), int64(len(c.have)))
 	missing := c.missing([]job.Span{{From: first * c.Piece, To: min(c.next*c.Piece, c.Size)}})
-	if c.searches--; c.searches < 0 || c.tooMany(len(missing)) {
+	if c.count+int64(len(missing)) > c.looks {
 		c.err = errDoubt
 		return
 	}
@@ -152,7 +158,7 @@ func (c *copying) missing(spans []job.Span) []int64 {
 }
 
 // tooMany reports whether with so many more nearly the whole file would be read.
-func (c *copying) tooMany(more int) bool { return (c.count+more)*100 >= len(c.have)*most }
+func (c *copying) tooMany(more int) bool { return (c.count+int64(more))*100 >= int64(len(c.have))*most }
 
 // fetch copies the pieces.
 func (c *copying) fetch(pieces []int64) error {

@@ -111,7 +111,7 @@ func TestWhatChoosingReadsIsFetchedOnce(t *testing.T) {
 }
 
 func TestALongTableIsFetchedAhead(t *testing.T) {
-	s := newStore(1000)
+	s := newStore(2000)
 	searches := 0
 	_, _, err := s.copy(t, func(r io.ReaderAt) []job.Span {
 		for at := int64(0); at < 200*piece; at += 10 {
@@ -163,8 +163,11 @@ func TestWhatIsReadWhole(t *testing.T) {
 		"a piece is too long":          {40, func(s *store) { s.data = append(s.data, 0) }, choose(job.Span{From: 3950, To: 3960}), 1},
 		"a piece is missing":           {40, func(s *store) { s.fail = cutOff }, choose(job.Span{From: 300, To: 310}), 1},
 		"choosing meets a missing one": {40, func(s *store) { s.fail = cutOff }, func(r io.ReaderAt) []job.Span { _, _ = r.ReadAt(make([]byte, 1), 300); return []job.Span{} }, 1},
-		"choosing reads all over":      {100, nil, readEvery(2*piece, 9900), 41}, // in 100/4 + 16 searches at most
-		"choosing reads nearly all":    {40, nil, readEvery(piece, 3900), 23},
+		"choosing reads all over":      {100, nil, readEvery(2*piece, 9900), 12}, // an eighth
+		"choosing reads nearly all":    {40, nil, readEvery(piece, 3900), 5},
+		"choosing reads on and on":     {100, nil, readEvery(piece, 9900), 12},
+		"choosing reads a large file":  {16448, nil, readEvery(20*piece, 16447*piece), 256},
+		"choosing reads a small one":   {16, nil, readEvery(piece, 1500), 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStore(tt.pieces)

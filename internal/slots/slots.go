@@ -17,7 +17,8 @@ import (
 type Slots struct {
 	free     *semaphore.Weighted
 	patience time.Duration
-	passed   atomic.Int64 // when a turn last ended well, in nanoseconds since 1970
+	made     time.Time    // what passed counts from: time.Since is monotonic, and no clock that is set ends the waiting
+	passed   atomic.Int64 // when a turn last ended well, a time.Duration
 }
 
 // ErrStuck is what ends the waiting when nobody gets through.
@@ -25,7 +26,7 @@ var ErrStuck = errors.New("waited in vain: those before get no answer")
 
 // New returns n slots for which one waits for as long as a turn ends well at least once in each patience.
 func New(n int64, patience time.Duration) *Slots {
-	return &Slots{free: semaphore.NewWeighted(n), patience: patience}
+	return &Slots{free: semaphore.NewWeighted(n), patience: patience, made: time.Now()}
 }
 
 // Take is followed by Give, unless it returns an error: ErrStuck, or why ctx has ended.
@@ -47,18 +48,16 @@ func (s *Slots) Take(ctx context.Context) error {
 
 // watch ends the waiting when nobody gets through.
 func (s *Slots) watch(ctx context.Context, giveUp context.CancelCauseFunc) {
-	moved := time.Now()
+	moved := time.Since(s.made)
 	tick := time.NewTicker(max(s.patience/8, time.Millisecond))
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
-			if passed := time.Unix(0, s.passed.Load()); passed.After(moved) {
-				moved = passed
-			}
-			if now.Sub(moved) > s.patience {
+		case <-tick.C:
+			moved = max(moved, time.Duration(s.passed.Load()))
+			if time.Since(s.made)-moved > s.patience {
 				giveUp(ErrStuck)
 				return
 			}
@@ -69,7 +68,7 @@ func (s *Slots) watch(ctx context.Context, giveUp context.CancelCauseFunc) {
 // Give ends a turn; err is what came of it.
 func (s *Slots) Give(err error) {
 	if err == nil {
-		s.passed.Store(time.Now().UnixNano())
+		s.passed.Store(int64(time.Since(s.made)))
 	}
 	s.free.Release(1)
 }
