@@ -209,13 +209,16 @@ func measure(s settings) error {
 		if ctx.Err() != nil || !s.measures(m) {
 			continue
 		}
+		load, _, _ := strings.Cut(firstLine("/proc/loadavg", ""), " ")
 		t, err := m.run(ctx, b)
 		if err != nil {
 			b.say("%s failed", m.name)
-			failed = append(failed, fmt.Errorf("measure %s: %w", m.name, err))
+			report.Failed = append(report.Failed, m.name)
+			failed = append(failed, fmt.Errorf("measure %s: %w", m.name, err), report.write(s.Out))
 			continue
 		}
 		t.Name, t.When, t.Commit = m.name, time.Now().UTC().Truncate(time.Second), report.Machine.Commit
+		t.Load, t.Rounds = load, s.Rounds
 		t.print(os.Stdout)
 		report.Tables = append(report.Tables, t)
 		failed = append(failed, report.write(s.Out)) // now: who knows whether the rest comes to an end
