@@ -77,8 +77,12 @@ func generated(dir string) (map[string]string, error) {
 func (r *report) markdown() string {
 	var b strings.Builder
 	b.WriteString("| | goal | seen | |\n|---|---|---|---|\n")
-	for _, t := range r.Tables {
-		t.markdown(&b)
+	for _, m := range measurements() {
+		if t, ok := r.table(m.name); ok {
+			t.markdown(&b)
+		} else if m.goal {
+			fmt.Fprintf(&b, "| **%s** | | not measured | |\n", m.name)
+		}
 	}
 	fmt.Fprintf(&b, "\nOn %d processors (%s); the load is that of the minute before; \"aim\" is nobody's promise.\n", r.Machine.Processors, r.Machine.Processor)
 	for _, plot := range []struct {

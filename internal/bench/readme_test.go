@@ -69,8 +69,8 @@ func TestResultsAreInReadmeAndInPlots(t *testing.T) {
 	}
 	for _, want := range []string{
 		"before\n" + readmeBegin + "| | goal",
-		"| **Uploads**: commit abc, 2026-11-28 17:00, load 0.12; 1 sample a side | | | |\n| 1 at once | ≥ 0.80 | 0.91 | ok |\n| 1 at once: memory | ≤ 20 MiB | 30 MiB | short |\n| **Conversions** | | | |\n",
-		"| a < b: CPU, the same ffmpeg | ≤ 1.05 | 1.04 | ok |\n",
+		"| **Uploads**: commit abc, 2026-11-28 17:00, load 0.12; 1 sample a side | | | |\n| 1 at once | ≥ 0.80 | 0.91 | ok |\n| 1 at once: memory | ≤ 20 MiB | 30 MiB | short |\n| **download** | | not measured | |\n",
+		"| **Conversions** | | | |\n| a < b: CPU, the same ffmpeg | ≤ 1.05 | 1.04 | ok |\n",
 		"![Cost per job against the number of waiting jobs](internal/bench/waiting.svg)\n" + readmeEnd + "after\n",
 	} {
 		if !strings.Contains(string(got), want) {
@@ -166,5 +166,20 @@ func TestWhatFailedLeavesNoOlderTable(t *testing.T) {
 	}
 	if len(got.Tables) != 1 || got.Tables[0].Name != "convert" {
 		t.Errorf("tables are %+v, want convert's alone", got.Tables)
+	}
+}
+
+func TestWhatHasAGoalAndWasNotMeasuredIsInReadme(t *testing.T) {
+	r := &report{Tables: []table{{Name: "login", Title: "Login", Rows: []row{value("login", 1, "%.0f ms").against(atMost(2))}}}}
+	text := r.markdown()
+	for _, m := range measurements() {
+		if said := strings.Contains(text, "| **"+m.name+"** | | not measured | |\n"); said != (m.goal && m.name != "login") {
+			t.Errorf("that %s was not measured is said: %v, in\n%s", m.name, said, text)
+		}
+	}
+	for _, must := range []string{"upload", "download", "firstbyte", "crowd", "validate", "short"} {
+		if !strings.Contains(text, "| **"+must+"** | | not measured") {
+			t.Errorf("%s has goals, and is not in\n%s", must, text)
+		}
 	}
 }
