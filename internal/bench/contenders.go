@@ -189,7 +189,7 @@ func (t *trial) add(used meters) {
 func (s *services) watch(ctx context.Context, id string, m media, t *trial) (span, error) {
 	var end span
 	err := poll(ctx, patience(m.Seconds), func() (bool, error) {
-		t.encoderPeak = max(t.encoderPeak, peakOfChildren(s.converter.pid))
+		t.encoderPeak = max(t.encoderPeak, encodersNow(s.converter.pid))
 		j, err := s.store.ours.Jobs().Get(ctx, id)
 		if err != nil || j.Ended.IsZero() {
 			return false, err
@@ -205,13 +205,18 @@ func patience(seconds int) time.Duration {
 	return min(500*time.Millisecond, time.Duration(20+seconds)*time.Millisecond)
 }
 
-func peakOfChildren(pid int) (peak int64) {
+// encodersNow is the memory of all of ffmpeg that a process has running: several share a video's sound. A spare that waits to
+// become one is still called what its parent is.
+func encodersNow(pid int) (sum int64) {
 	for _, child := range childrenOf(pid) {
+		if firstLine(fmt.Sprintf("/proc/%d/comm", child), "") != "ffmpeg" {
+			continue
+		}
 		if m, err := memoryOf(child); err == nil {
-			peak = max(peak, m.peak)
+			sum += m.peak
 		}
 	}
-	return peak
+	return sum
 }
 
 // judge makes sure that what was measured is a conversion.
