@@ -79,7 +79,7 @@ type race struct {
 
 func (b *bench) race(ctx context.Context, f *field, m media) (race, error) {
 	r := race{media: m}
-	times := max(1, 60/m.Seconds) // CPU time of children is counted in ticks
+	times := max(1, 30/m.Seconds) // CPU time of children is counted in ticks
 	if m.size > 32*mega {
 		times = 1 // FerretDB's takes long
 	}

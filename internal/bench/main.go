@@ -46,7 +46,7 @@ func measurements() []measurement {
 		{name: "convert", run: measureConvert, goal: true},
 		{name: "short", run: measureShort, goal: true},
 		{name: "many", run: measureMany, goal: true},
-		{name: "messages", run: measureMessages},
+		{name: "messages", run: measureMessages, full: true},
 		{name: "waiting", run: measureWaiting, goal: true},
 	}
 }
@@ -92,15 +92,15 @@ func main() {
 func parse(args []string) (settings, error) {
 	s := settings{Parallel: []int{1, 16}}
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
-	set.Int64Var(&s.MB, "mb", 200, "`size` of an uploaded or downloaded file, in MB")
-	set.Int64Var(&s.Most, "most", 800, "`size` of all files that are under way at once, in MB: many files are made smaller to keep within it; 0 for any size")
+	set.Int64Var(&s.MB, "mb", 100, "`size` of an uploaded or downloaded file, in MB")
+	set.Int64Var(&s.Most, "most", 400, "`size` of all files that are under way at once, in MB: many files are made smaller to keep within it; 0 for any size")
 	set.Func("parallel", "comma-separated `numbers` of files at once (default 1,16)", func(text string) (err error) {
 		s.Parallel, err = numbers(text)
 		return err
 	})
 	set.IntVar(&s.Rounds, "rounds", 2, "`times` that either side of a comparison runs")
 	set.BoolVar(&s.Full, "full", false, "measure what has no goal, too, and convert the whole corpus, two hours among it")
-	set.Func("clips", "semicolon-separated `names` of the videos to convert (default the corpus without what takes minutes)", func(text string) error {
+	set.Func("clips", "semicolon-separated `names` of the videos to convert (default those with a goal and a few more)", func(text string) error {
 		s.Clips = strings.Split(text, ";")
 		return s.knowsClips()
 	})

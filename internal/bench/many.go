@@ -163,7 +163,7 @@ func allEnded(ctx context.Context, n int, list func(context.Context) ([]job.Job,
 
 // measureMany compares the throughput of many jobs with that of bare ffmpeg, one per processor.
 func measureMany(ctx context.Context, b *bench) (table, error) {
-	batches := 2 + b.Rounds
+	batches := 1 + b.Rounds
 	t := table{
 		Title: fmt.Sprintf("%d short videos of %d kinds, against bare ffmpeg on local files, one per processor", batchOf*batches, len(mix())),
 		Base:  "bare",
