@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -181,5 +182,23 @@ func TestWhatHasAGoalAndWasNotMeasuredIsInReadme(t *testing.T) {
 		if !strings.Contains(text, "| **"+must+"** | | not measured") {
 			t.Errorf("%s has goals, and is not in\n%s", must, text)
 		}
+	}
+}
+
+func TestNoMarkHidesAnother(t *testing.T) {
+	var same []row
+	for _, what := range []string{cpuStatic, wallStatic, suiteCPU, suiteWall} {
+		same = append(same, row{Of: clip10s, What: what, Value: 0.5})
+	}
+	svg := plotConversions(&report{Tables: []table{{Name: "convert", Rows: same}}})
+	seen := map[string]bool{}
+	for _, mark := range regexp.MustCompile(`<(circle|rect) c?x="[^"]*" c?y="[^"]*"`).FindAllString(svg, -1) {
+		if seen[mark] {
+			t.Errorf("two marks begin %s>", mark)
+		}
+		seen[mark] = true
+	}
+	if len(seen) != 8 { // four in the legend
+		t.Errorf("%d marks, want 8:\n%s", len(seen), svg)
 	}
 }
