@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
@@ -24,7 +23,7 @@ func measureShort(ctx context.Context, b *bench) (table, error) {
 		return table{}, err
 	}
 	ffmpegs := []string{"ffmpeg"}
-	if own, err := filepath.Abs(filepath.Join("bin", "ffmpeg")); err == nil && exists(own) {
+	if own := b.static(); own != "" {
 		ffmpegs = append(ffmpegs, own)
 	}
 	own := ffmpegs[len(ffmpegs)-1]
@@ -69,11 +68,6 @@ func measureShort(ctx context.Context, b *bench) (table, error) {
 		t.Rows = append(t.Rows, g.rows(alone[len(alone)-1], alone[0])...)
 	}
 	return t, nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // shortClip is what a phone leaves, ten seconds of it.
