@@ -44,9 +44,10 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-func TestWhatIsBeyondIsADifferenceOfQuantiles(t *testing.T) {
-	r := beyond("x", samples{1, 2, 30}, samples{7, 5, 4}, 0.5)
-	if r.Value != 3 || r.Base.median() != 2 || r.Ours.median() != 5 {
-		t.Errorf("beyond = %+v, want 5 − 2", r)
+func TestWhatIsBeyondIsAQuantileOfTheDifferences(t *testing.T) {
+	for q, want := range map[float64]float64{0.5: 2, 0.99: 6} { // of the quantiles it would be 10 − 10 and 12 − 30
+		if r := beyond("x", samples{1, 10, 30}, samples{7, 12, 10}, q); r.Value != want {
+			t.Errorf("beyond(%v) = %+v, want %v", q, r, want)
+		}
 	}
 }

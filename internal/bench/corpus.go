@@ -21,7 +21,7 @@ type clip struct {
 	audio    []string // how the sound is encoded; default AAC, 160 kb/s
 	ext      string   // the container; default mp4, which ffmpeg writes with moov last
 	flags    []string // further options of the muxer
-	full     bool     // only with -full: it takes minutes
+	full     bool     // only with -full: a run is to end after ten minutes
 }
 
 // The clips that goals of their own are set for.
@@ -42,16 +42,16 @@ func corpus() []clip {
 		{Name: clip60s, Seconds: 60},
 		{Name: clip10min, Seconds: 600},
 		{Name: "2 h", Seconds: 7200, pictures: "stamp", full: true},
-		{Name: "speech", Seconds: 30, sound: "speech"},
-		{Name: "silence", Seconds: 30, sound: "silence"},
-		{Name: "MP4, moov first", Seconds: 30, flags: []string{"-movflags", "+faststart"}},
+		{Name: "speech", Seconds: 30, sound: "speech", full: true},
+		{Name: "silence", Seconds: 30, sound: "silence", full: true},
+		{Name: "MP4, moov first", Seconds: 30, flags: []string{"-movflags", "+faststart"}, full: true},
 		{Name: "MP4, fragmented", Seconds: 30, flags: []string{"-movflags", "+frag_keyframe+empty_moov+default_base_moof"}},
 		{Name: clipPhone, Seconds: 30, pictures: "phone", flags: []string{"-chunk_duration", "1000000"}},
 		{Name: clipMP3, Seconds: 600, pictures: "stamp", audio: mp3}, // copied: in less, starting a process is what is measured
-		{Name: "MKV", Seconds: 30, ext: "mkv"},
+		{Name: "MKV", Seconds: 30, ext: "mkv", full: true},
 		{Name: "WebM", Seconds: 30, ext: "webm", pictures: "vp8", audio: []string{"-c:a", "libopus", "-b:a", "128k"}},
-		{Name: "AVI", Seconds: 30, ext: "avi", audio: mp3},
-		{Name: "TS", Seconds: 30, ext: "ts", pictures: "mpeg2", audio: mp2},
+		{Name: "AVI", Seconds: 30, ext: "avi", audio: mp3, full: true},
+		{Name: "TS", Seconds: 30, ext: "ts", pictures: "mpeg2", audio: mp2, full: true},
 	}
 }
 

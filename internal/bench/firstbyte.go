@@ -19,7 +19,7 @@ const (
 // measureFirstByte compares how long a download's first byte takes with the store's own finds of the same file.
 func measureFirstByte(ctx context.Context, b *bench) (table, error) {
 	t := table{Title: "First byte of a download from FerretDB, against the store's own finds", Base: "raw", Notes: []string{
-		fmt.Sprintf("raw is the bare driver: the file's description and its first chunks; ours adds HTTP, the token's validation and the look into the ledger. %d of either side, in turn", b.Rounds*firstBytes),
+		fmt.Sprintf("raw is the bare driver: the file's description and its first chunks; ours adds HTTP, the token's validation and the look into the ledger. %d of either side, in turn; the result is of the differences, pair by pair", b.Rounds*firstBytes),
 	}}
 	s, err := b.newStand(ctx)
 	if err != nil {
@@ -101,10 +101,14 @@ func (c *client) firstByte(ctx context.Context, fid string, size int64) (time.Du
 	return took, err
 }
 
-// beyond is the row of two sides whose value is by how many milliseconds a quantile of ours exceeds that of the other.
+// beyond is the row of two sides whose value is a quantile of the milliseconds by which ours exceeds the other that was
+// taken just before.
 func beyond(what string, base, ours samples, q float64) row {
-	of, got := samples{base.quantile(q)}, samples{ours.quantile(q)}
-	return row{What: what, Unit: "ms", Base: of, Ours: got, Value: got[0] - of[0], Format: "%.1f ms"}
+	more := make(samples, len(ours))
+	for i := range ours {
+		more[i] = ours[i] - base[i]
+	}
+	return row{What: what, Unit: "ms", Base: base, Ours: ours, Value: more.quantile(q), Format: "%.1f ms"}
 }
 
 // quantile is the sample that a share q of them does not exceed; 0 if there are none.

@@ -198,7 +198,7 @@ func measureMessages(ctx context.Context, b *bench) (table, error) {
 
 // messageSeries is what a message costs while others wait in its queue.
 func messageSeries(ctx context.Context, b *bench) ([]series, error) {
-	const n = 200
+	const n = passingMessages
 	waiting := []int{10, 100, 1000, 10_000}
 	shared, err := b.servers()
 	if err != nil {

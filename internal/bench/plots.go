@@ -34,7 +34,7 @@ func plotConversions(r *report) string {
 	if !ok {
 		return ""
 	}
-	const left, right, top, step = 210, 30, 52, 24
+	const left, right, top, step, apart = 210, 30, 52, 30, 6
 	series := []struct{ what, says string }{
 		{cpuStatic, "services, CPU"}, {wallStatic, "services, wall"}, {suiteCPU, "suite, CPU"}, {suiteWall, "suite, wall"},
 	}
@@ -50,7 +50,7 @@ func plotConversions(r *report) string {
 	height := float64(top + step*len(names) + 30)
 	d := draw(820, height)
 	x := around(values, left, d.width-right)
-	d.text(0, 14, "start", "Conversions, of what bare ffmpeg takes on a local file (the same program, profile standard); less is better")
+	d.text(0, 14, "start", "Conversions, of what bare ffmpeg takes on a local file (the same program, profile standard); less is better; the axis is logarithmic")
 	d.legend(left, 36, legend)
 	bottom := height - 26
 	for _, v := range x.ticks() {
@@ -62,7 +62,7 @@ func plotConversions(r *report) string {
 		d.text(left-12, y+4, "end", name)
 		for s := range series {
 			if r, ok := t.row(name, series[s].what); ok && r.Value > 0 {
-				d.dot(x.at(r.Value), y, s)
+				d.dot(x.at(r.Value), y+apart*(float64(s)-1.5), s) // else one hides another
 			}
 		}
 	}

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // tick is the unit of times in /proc/PID/stat: USER_HZ, 100 on every Linux that Go runs on.
@@ -34,13 +32,8 @@ func cpuOf(pid int) (cpuTime, error) {
 	if err != nil {
 		return cpuTime{}, err
 	}
-	const scheduled = 2 // CPUCLOCK_SCHED: what clock_getcpuclockid returns for a process
-	var own unix.Timespec
-	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &own); err != nil {
-		return cpuTime{}, fmt.Errorf("read the clock of process %d: %w", pid, err)
-	}
-	s.cpu.own = time.Duration(own.Nano())
-	return s.cpu, nil
+	s.cpu.own, err = cpuClock(pid)
+	return s.cpu, err
 }
 
 // procStat is what we read of /proc/PID/stat.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -78,11 +77,14 @@ func generated(dir string) (map[string]string, error) {
 func (r *report) markdown() string {
 	var b strings.Builder
 	b.WriteString("| | goal | seen | |\n|---|---|---|---|\n")
-	for _, t := range r.Tables {
-		t.markdown(&b)
+	for _, m := range measurements() {
+		if t, ok := r.table(m.name); ok {
+			t.markdown(&b)
+		} else if m.goal {
+			fmt.Fprintf(&b, "| **%s** | | not measured | |\n", m.name)
+		}
 	}
-	fmt.Fprintf(&b, "\nOn %d processors (%s), %s, commit %s; \"aim\" is nobody's promise.\n",
-		r.Machine.Processors, r.Machine.Processor, r.Machine.Start.Format("2006-01-02"), cmp.Or(r.Machine.Commit, "unknown"))
+	fmt.Fprintf(&b, "\nOn %d processors (%s); the load is that of the minute before; \"aim\" is nobody's promise.\n", r.Machine.Processors, r.Machine.Processor)
 	for _, plot := range []struct {
 		there bool
 		file  string
@@ -109,7 +111,7 @@ func (t table) markdown(b *strings.Builder) {
 			continue
 		}
 		if !titled {
-			fmt.Fprintf(b, "| **%s** | | | |\n", t.Title)
+			fmt.Fprintf(b, "| **%s**%s | | | |\n", t.Title, t.facts())
 			titled = true
 		}
 		switch {
@@ -118,6 +120,35 @@ func (t table) markdown(b *strings.Builder) {
 		case name != r.What:
 			name = parent + ": " + name
 		}
+		if r.From != "" {
+			name += " (" + r.From + ")"
+		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", name, r.Goal.text(r.Format), fmt.Sprintf(r.Format, r.Value), r.Result)
 	}
+}
+
+// facts are how far to trust a table: of which run it is, and how many samples either side has of what has a goal.
+func (t table) facts() string {
+	least, most := 0, 0
+	for _, r := range t.Rows {
+		if n := len(r.Ours); r.Goal != nil && n > 0 {
+			if least == 0 {
+				least = n
+			}
+			least, most = min(least, n), max(most, n)
+		}
+	}
+	text := ""
+	if origin := t.origin(); origin != "" {
+		text = ": " + origin
+	}
+	switch {
+	case most == 0:
+		return text
+	case least < most:
+		return text + fmt.Sprintf("; %d to %d samples a side", least, most)
+	case most == 1:
+		return text + "; 1 sample a side"
+	}
+	return text + fmt.Sprintf("; %d samples a side", most)
 }

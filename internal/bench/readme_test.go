@@ -3,8 +3,10 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -42,7 +44,7 @@ func TestResultsAreInReadmeAndInPlots(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &report{Tables: []table{
-		{Name: "upload", Title: "Uploads", Rows: []row{
+		{Name: "upload", Title: "Uploads", Commit: "abc", When: time.Date(2026, 11, 28, 17, 0, 0, 0, time.UTC), Load: "0.12", Rows: []row{
 			compared("1 at once", "MB/s", samples{100}, samples{91}).against(atLeast(0.8)),
 			value("  memory", 30, "%.0f MiB").against(atMost(20)),
 			value("  CPU", 1, "%.0f s"),
@@ -68,8 +70,8 @@ func TestResultsAreInReadmeAndInPlots(t *testing.T) {
 	}
 	for _, want := range []string{
 		"before\n" + readmeBegin + "| | goal",
-		"| **Uploads** | | | |\n| 1 at once | ≥ 0.80 | 0.91 | ok |\n| 1 at once: memory | ≤ 20 MiB | 30 MiB | short |\n| **Conversions** | | | |\n",
-		"| a < b: CPU, the same ffmpeg | ≤ 1.05 | 1.04 | ok |\n",
+		"| **Uploads**: commit abc, 2026-11-28 17:00, load 0.12; 1 sample a side | | | |\n| 1 at once | ≥ 0.80 | 0.91 | ok |\n| 1 at once: memory | ≤ 20 MiB | 30 MiB | short |\n| **download** | | not measured | |\n",
+		"| **Conversions** | | | |\n| a < b: CPU, the same ffmpeg | ≤ 1.05 | 1.04 | ok |\n",
 		"![Cost per job against the number of waiting jobs](internal/bench/waiting.svg)\n" + readmeEnd + "after\n",
 	} {
 		if !strings.Contains(string(got), want) {
@@ -112,8 +114,8 @@ func TestMeasuringOneVideoAgainKeepsTheOthers(t *testing.T) {
 		return all
 	}
 	for _, r := range []report{
-		{Tables: []table{{Name: "convert", Rows: rows(1, clip10s, clip60s, clipPhone, "gone from the corpus")}}},
-		{Settings: settings{Clips: []string{clip60s}}, Tables: []table{{Name: "convert", Rows: rows(2, clip60s)}}},
+		{Tables: []table{{Name: "convert", Commit: "old", Load: "9", Rows: rows(1, clip10s, clip60s, clipPhone, "gone from the corpus")}}},
+		{Settings: settings{Clips: []string{clip60s}}, Tables: []table{{Name: "convert", Commit: "new", Rows: rows(2, clip60s)}}},
 	} {
 		if err := r.write(file); err != nil {
 			t.Fatal(err)
@@ -124,6 +126,7 @@ func TestMeasuringOneVideoAgainKeepsTheOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := append(append(rows(1, clip10s), rows(2, clip60s)...), rows(1, clipPhone)...)
+	want[0].From, want[2].From = "commit old, load 9", "commit old, load 9" // not of the new table's run
 	if diff := cmp.Diff(want, got.Tables[0].Rows); diff != "" {
 		t.Error(diff)
 	}
@@ -145,5 +148,57 @@ func TestMeasuringAgainKeepsWhatWasNotMeasured(t *testing.T) {
 	}
 	if len(got.Tables) != 2 || got.Tables[0].Title != "old" || got.Tables[0].Name != "upload" || got.Tables[1].Title != "new" {
 		t.Errorf("tables are %+v", got.Tables)
+	}
+}
+
+func TestWhatFailedLeavesNoOlderTable(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bench.json")
+	for _, r := range []*report{
+		{Tables: []table{{Name: "convert"}, {Name: "upload"}}},
+		{Failed: []string{"upload"}},
+	} {
+		if err := r.write(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := readReport(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Tables) != 1 || got.Tables[0].Name != "convert" {
+		t.Errorf("tables are %+v, want convert's alone", got.Tables)
+	}
+}
+
+func TestWhatHasAGoalAndWasNotMeasuredIsInReadme(t *testing.T) {
+	r := &report{Tables: []table{{Name: "login", Title: "Login", Rows: []row{value("login", 1, "%.0f ms").against(atMost(2))}}}}
+	text := r.markdown()
+	for _, m := range measurements() {
+		if said := strings.Contains(text, "| **"+m.name+"** | | not measured | |\n"); said != (m.goal && m.name != "login") {
+			t.Errorf("that %s was not measured is said: %v, in\n%s", m.name, said, text)
+		}
+	}
+	for _, must := range []string{"upload", "download", "firstbyte", "crowd", "validate", "short"} {
+		if !strings.Contains(text, "| **"+must+"** | | not measured") {
+			t.Errorf("%s has goals, and is not in\n%s", must, text)
+		}
+	}
+}
+
+func TestNoMarkHidesAnother(t *testing.T) {
+	var same []row
+	for _, what := range []string{cpuStatic, wallStatic, suiteCPU, suiteWall} {
+		same = append(same, row{Of: clip10s, What: what, Value: 0.5})
+	}
+	svg := plotConversions(&report{Tables: []table{{Name: "convert", Rows: same}}})
+	seen := map[string]bool{}
+	for _, mark := range regexp.MustCompile(`<(circle|rect) c?x="[^"]*" c?y="[^"]*"`).FindAllString(svg, -1) {
+		if seen[mark] {
+			t.Errorf("two marks begin %s>", mark)
+		}
+		seen[mark] = true
+	}
+	if len(seen) != 8 { // four in the legend
+		t.Errorf("%d marks, want 8:\n%s", len(seen), svg)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 )
 
@@ -49,12 +50,19 @@ func (t table) judged(do func(name string, r row)) {
 	}
 }
 
+// toleratedTime is by how many milliseconds a time may get worse: of what is near 0 a part is nothing.
+const toleratedTime = 0.2
+
 // worse reports whether the value is worse than it was by more than is tolerated.
 func (r row) worse(was float64) bool {
-	if r.moreIsBetter() {
-		return r.Value < was*(1-tolerated)
+	noise := tolerated * math.Abs(was)
+	if strings.HasSuffix(r.Format, " ms") {
+		noise = max(noise, toleratedTime)
 	}
-	return r.Value > was*(1+tolerated)
+	if r.moreIsBetter() {
+		return r.Value < was-noise
+	}
+	return r.Value > was+noise
 }
 
 func (r row) moreIsBetter() bool {

@@ -8,6 +8,7 @@ import (
 func TestARegressionIsWhatGotWorseByMoreThanTheNoise(t *testing.T) {
 	rate := func(ours float64) row { return compared("x", "MB/s", samples{100}, samples{ours}) }
 	seconds := func(ours float64) row { return compared("x", "s", samples{100}, samples{ours}) }
+	ms := func(v float64) row { return value("x", v, "%.1f ms").against(atMost(5)) }
 	for name, tt := range map[string]struct {
 		was, now row
 		want     bool
@@ -19,6 +20,9 @@ func TestARegressionIsWhatGotWorseByMoreThanTheNoise(t *testing.T) {
 		"a time that fell":           {seconds(100), seconds(50), false},
 		"memory that grew":           {value("x", 10, "%.0f").against(atMost(20)), value("x", 12, "%.0f").against(atMost(20)), true},
 		"a share that fell":          {value("x", 0.9, "%.1f").against(atLeast(0.8)), value("x", 0.8, "%.1f").against(atLeast(0.8)), true},
+		"a time below 0 that stayed": {ms(-0.5), ms(-0.5), false},
+		"a time near 0 that moved":   {ms(0.05), ms(0.15), false},
+		"a time near 0 that grew":    {ms(0.05), ms(0.30), true},
 		"a value that nobody judges": {value("x", 1, "%.0f"), value("x", 9, "%.0f"), false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,6 +22,7 @@ type report struct {
 	Settings settings `json:"settings"`
 	Machine  machine  `json:"machine"`
 	Tables   []table  `json:"tables"`
+	Failed   []string `json:"failed,omitempty"` // measurements of this run: nobody shall take older tables for theirs
 }
 
 // machine is where and of what it was measured.
@@ -66,7 +67,7 @@ func (r *report) finish(w io.Writer) {
 
 // write leaves the report in a file.
 func (r report) write(file string) error {
-	if len(r.Tables) == 0 {
+	if len(r.Tables)+len(r.Failed) == 0 {
 		return nil
 	}
 	text, err := json.MarshalIndent(r.over(file), "", "  ")
@@ -80,7 +81,7 @@ func (r report) write(file string) error {
 	return os.WriteFile(file, append(text, '\n'), 0o644)
 }
 
-// over is the report with the tables of the one in the file that this run has not measured.
+// over is the report with the tables of the one in the file that this run has not tried to measure.
 func (r report) over(file string) report {
 	old, err := readReport(file)
 	if err != nil {
@@ -88,6 +89,9 @@ func (r report) over(file string) report {
 	}
 	r.Tables = slices.Clone(r.Tables)
 	for _, t := range old.Tables {
+		if slices.Contains(r.Failed, t.Name) {
+			continue
+		}
 		if i := slices.IndexFunc(r.Tables, func(now table) bool { return now.Name == t.Name }); i < 0 {
 			r.Tables = append(r.Tables, t)
 		} else if len(r.Settings.Clips) > 0 {
@@ -111,11 +115,27 @@ func (t table) with(old table) table {
 	t.Rows = slices.Clone(t.Rows)
 	for _, r := range old.Rows {
 		if order[r.Of] > 0 && !slices.Contains(measured, r.Of) {
+			r.From = cmp.Or(r.From, old.origin())
 			t.Rows = append(t.Rows, r)
 		}
 	}
 	slices.SortStableFunc(t.Rows, func(a, b row) int { return cmp.Compare(order[a.Of], order[b.Of]) })
 	return t
+}
+
+// origin says of which run a table is, "" if it does not know.
+func (t table) origin() string {
+	var facts []string
+	if t.Commit != "" {
+		facts = append(facts, "commit "+t.Commit)
+	}
+	if !t.When.IsZero() {
+		facts = append(facts, t.When.Format("2006-01-02 15:04"))
+	}
+	if t.Load != "" {
+		facts = append(facts, "load "+t.Load)
+	}
+	return strings.Join(facts, ", ")
 }
 
 var listOfNumbers = regexp.MustCompile(`\[[-+.0-9e,\s]+\]`)

@@ -76,6 +76,12 @@ func (b *bench) compare(ctx context.Context, what string, base, ours side) (of, 
 	return of, got, nil
 }
 
+// rotated is a list that begins with another of its elements in each round: nobody always follows the same one.
+func rotated[T any](all []T, round int) []T {
+	first := round % len(all)
+	return slices.Concat(all[first:], all[:first])
+}
+
 // many is a side that does the same for n files of a size at once.
 func many(n int, size int64, do func(ctx context.Context) error) side {
 	return func(ctx context.Context) (float64, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -66,5 +67,14 @@ func TestAFailingSideEndsTheComparison(t *testing.T) {
 	fails := func(context.Context) (float64, error) { return 0, errAway }
 	if _, _, err := b.compare(t.Context(), "x", fails, fails); !errors.Is(err, errAway) {
 		t.Errorf("compare = %v, want %v", err, errAway)
+	}
+}
+
+func TestEachContenderIsFirstInTurn(t *testing.T) {
+	all := []string{"a", "b", "c"}
+	for round, want := range []string{"abc", "bca", "cab", "abc"} {
+		if got := strings.Join(rotated(all, round), ""); got != want {
+			t.Errorf("round %d goes %s, want %s", round, got, want)
+		}
 	}
 }

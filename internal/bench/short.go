@@ -2,20 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // shortRounds of everything give a 99th percentile that is not the worst; the first ones warm up and do not count.
 const (
-	shortRounds = 40
+	shortRounds = 101
 	shortWarmUp = 5
 )
 
@@ -28,7 +23,7 @@ func measureShort(ctx context.Context, b *bench) (table, error) {
 		return table{}, err
 	}
 	ffmpegs := []string{"ffmpeg"}
-	if own, err := filepath.Abs(filepath.Join("bin", "ffmpeg")); err == nil && exists(own) {
+	if own := b.static(); own != "" {
 		ffmpegs = append(ffmpegs, own)
 	}
 	own := ffmpegs[len(ffmpegs)-1]
@@ -42,14 +37,14 @@ func measureShort(ctx context.Context, b *bench) (table, error) {
 		return table{}, err
 	}
 	defer folder.close()
-	bare := make([]samples, len(ffmpegs))
+	alone := make([]samples, len(ffmpegs))
 	for round := range shortRounds + shortWarmUp {
 		for i, program := range ffmpegs {
-			took, err := bareShort(ctx, program, clip, filepath.Join(b.dir, "short.mp3"))
+			once, err := bare{program, b.dir}.once(ctx, clip)
 			if err != nil {
 				return table{}, err
 			}
-			bare[i] = append(bare[i], took.Seconds()*1000)
+			alone[i] = append(alone[i], milliseconds(once.wall))
 		}
 		for _, g := range []*shortGround{servers, folder} {
 			if err := g.convert(ctx, clip); err != nil {
@@ -61,8 +56,8 @@ func measureShort(ctx context.Context, b *bench) (table, error) {
 			b.say("short: round %d", round)
 		}
 	}
-	for i := range bare {
-		bare[i] = bare[i][shortWarmUp:]
+	for i := range alone {
+		alone[i] = alone[i][shortWarmUp:]
 	}
 	t := table{Title: "A clip of 10 s: from the message to the stored MP3, against bare ffmpeg's run on a local file", Base: "bare", Notes: []string{
 		"bare is ffmpeg -i file -vn -c:a libmp3lame -q:a 5, as nice as ours is; same is the binary that ours runs, Debian's the one in PATH",
@@ -70,14 +65,9 @@ func measureShort(ctx context.Context, b *bench) (table, error) {
 		"of the steps ours is the median, and the result the 99th percentile, which is the machine's as much as ours",
 	}}
 	for _, g := range []*shortGround{servers, folder} {
-		t.Rows = append(t.Rows, g.rows(bare[len(bare)-1], bare[0])...)
+		t.Rows = append(t.Rows, g.rows(alone[len(alone)-1], alone[0])...)
 	}
 	return t, nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // shortClip is what a phone leaves, ten seconds of it.
@@ -90,18 +80,6 @@ func shortClip(ctx context.Context, dir string) (string, error) {
 		return "", fmt.Errorf("make a clip: %w: %s", err, out)
 	}
 	return path, nil
-}
-
-// bareShort is ffmpeg as anybody runs it.
-func bareShort(ctx context.Context, program, clip, out string) (time.Duration, error) {
-	cmd := exec.CommandContext(ctx, program, "-nostdin", "-v", "error", "-y", "-i", clip, "-vn", "-c:a", "libmp3lame", "-q:a", "5", out)
-	start := time.Now()
-	if err := cmd.Start(); err != nil {
-		return 0, err
-	}
-	const nice = 10 // as the sandbox has it: on a busy machine that is half of the result
-	err := errors.Join(unix.Setpriority(unix.PRIO_PROCESS, cmd.Process.Pid, nice), cmd.Wait())
-	return time.Since(start), err
 }
 
 // rows are a ground's: the whole way, then its steps.
@@ -126,11 +104,7 @@ func (g *shortGround) rows(same, debian samples) []row {
 }
 
 func percentile(what string, of samples) row {
-	r := row{What: what, Unit: "ms", Ours: of, Format: "%.1f ms"}
-	if sorted := slices.Sorted(slices.Values(of)); len(sorted) > 0 {
-		r.Value = sorted[min(len(sorted)-1, len(sorted)*99/100)]
-	}
-	return r
+	return row{What: what, Unit: "ms", Ours: of, Value: of.quantile(0.99), Format: "%.1f ms"}
 }
 
 // moment is one at which a job's clock is read.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -22,6 +23,7 @@ import (
 	"mp3converter/internal/mongodb"
 	"mp3converter/internal/rabbit"
 	"mp3converter/internal/sandbox"
+	"mp3converter/internal/spool"
 	"mp3converter/internal/testserver"
 )
 
@@ -134,25 +136,29 @@ func (g *shortGround) serve(ctx context.Context, b *bench, program string) {
 	rules := job.DefaultRules()
 	spares := new(sandbox.Spares)
 	g.later(spares.Wait)
-	runner := encode.Runner{Path: program, Scratch: b.dir, Spares: spares}
+	cores := runtime.GOMAXPROCS(0)
+	runner := encode.Runner{Path: program, Scratch: b.dir, Spares: spares, Sandbox: sandbox.Available(), Cores: encode.NewCores(cores)} // as cmd/internal/encoder
 	bell := doorbell.Doorbell{Ledger: g.ledger, Rules: rules, Publish: func(ctx context.Context, to job.Bell, m job.Message) error {
 		return g.publish(ctx, string(to), m)
 	}}
 	service := converter.New(converter.Config{
 		Ledger: timedLedger{g.ledger, g}, Videos: g.videos, MP3s: timedMP3s{g.mp3s, g}, Ring: bell.Ring, Temp: runner.Temp, Hire: spares.Hire, Needed: container.Sound, Rules: rules,
 		Convert: func(ctx context.Context, in, out *os.File, title string, p job.Profile, progress func(int)) (time.Duration, error) {
-			g.now.read(spooled)
-			result, err := runner.Convert(ctx, in, out, encode.Options{Title: title, Profile: p, Progress: progress})
-			g.now.read(judged)
-			g.now[began], g.now[ended] = result.Began, result.Ended
-			return result.Duration, err
+			return g.encoded(func() (encode.Result, error) {
+				return runner.Convert(ctx, in, out, encode.Options{Title: title, Profile: p, Progress: progress})
+			})
+		},
+		Early: func(ctx context.Context, in *spool.File, out *os.File, title string, p job.Profile, progress func(int)) (time.Duration, error) {
+			return g.encoded(func() (encode.Result, error) {
+				return runner.Early(ctx, in, out, encode.Options{Title: title, Profile: p, Progress: progress})
+			})
 		},
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		_ = g.consume(ctx, string(job.ForConverter), 1, func(ctx context.Context, m job.Message) error {
+		_ = g.consume(ctx, string(job.ForConverter), cores, func(ctx context.Context, m job.Message) error {
 			g.now.read(delivered)
 			err := service.Handle(ctx, m)
 			g.now.read(handled)
@@ -161,6 +167,15 @@ func (g *shortGround) serve(ctx context.Context, b *bench, program string) {
 		})
 	}()
 	g.later(func() { cancel(); <-over })
+}
+
+// encoded reads the clock around a run of ffmpeg.
+func (g *shortGround) encoded(run func() (encode.Result, error)) (time.Duration, error) {
+	g.now.read(spooled)
+	result, err := run()
+	g.now.read(judged)
+	g.now[began], g.now[ended] = result.Began, result.Ended
+	return result.Duration, err
 }
 
 // timedLedger reads the clock after each change: the first is the claim, the next the commit, unless the lease is renewed

@@ -14,6 +14,8 @@ type table struct {
 	Name   string    `json:"name"` // the measurement's
 	When   time.Time `json:"when"`
 	Commit string    `json:"commit"`
+	Load   string    `json:"load,omitempty"`   // of the last minute before it began
+	Rounds int       `json:"rounds,omitempty"` // as asked for; how many samples a side has can differ
 	Title  string    `json:"title"`
 	Base   string    `json:"base"`            // what ours is compared with
 	Notes  []string  `json:"notes,omitempty"` // what to know before one believes the numbers
@@ -31,6 +33,7 @@ type row struct {
 	Format string  `json:"format"` // of Value with its unit, as for fmt.Sprintf
 	Goal   *goal   `json:"goal,omitempty"`
 	Result string  `json:"result,omitempty"` // ok or short, if there is a goal
+	From   string  `json:"from,omitempty"`   // the run that it is of, if not the table's
 }
 
 // goal is a bound on a value.
