@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -128,15 +127,9 @@ func samplesOf(tb testing.TB, path string) []byte {
 // encoded is convert as it would be if nothing were ever copied.
 func encoded(tb testing.TB, r Runner, path string, o Options) (Result, error) {
 	tb.Helper()
-	in, err := os.Open(path)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	in := opened(tb, path)
 	defer in.Close()
-	out, err := r.Temp()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	out := scratch(tb, r)
 	defer out.Close()
 	r = r.withDefaults()
 	video, err := r.examine(in)
@@ -198,16 +191,10 @@ func TestWhatIsNotCopied(t *testing.T) {
 func TestAnOddCopyLeavesNothing(t *testing.T) {
 	t.Parallel()
 	mp3, _ := muxed(t, 44100, "stereo", 192)
-	in, err := os.Open(testmedia.File(t, ".mp3", slices.Delete(read(t, mp3), 20_000, 21_000)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	in := opened(t, testmedia.File(t, ".mp3", slices.Delete(read(t, mp3), 20_000, 21_000)))
 	defer in.Close()
 	r := Runner{Scratch: t.TempDir()}.withDefaults()
-	out, err := r.Temp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := scratch(t, r)
 	defer out.Close()
 	video, err := r.examine(in)
 	if err != nil {

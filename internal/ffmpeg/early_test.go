@@ -275,10 +275,7 @@ func TestNoVerdictComesOfAPipe(t *testing.T) {
 					_, err := to.Write(data[len(data)/2:])
 					return err
 				})
-				out, err := r.Temp()
-				if err != nil {
-					t.Fatal(err)
-				}
+				out := scratch(t, r)
 				defer out.Close()
 				if _, err := r.early(t.Context(), in, out, Options{}); err == nil {
 					t.Error("what was made of the pipe counts")
@@ -304,12 +301,9 @@ func TestWithNoCoreIdleAVideoIsWaitedFor(t *testing.T) {
 			_, err := to.Write(data[len(data)/2:])
 			return err
 		})
-		out, err := r.Temp()
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := scratch(t, r)
 		defer out.Close()
-		_, err = r.early(t.Context(), in, out, Options{Profile: job.CBR128})
+		_, err := r.early(t.Context(), in, out, Options{Profile: job.CBR128})
 		close(returned)
 		if (err == nil) != begins || piped != begins {
 			t.Errorf("with %d other conversions on 3 cores, early = %v, and ffmpeg is given a pipe: %v", seats, err, piped)

@@ -77,10 +77,7 @@ func withHoles(tb testing.TB, path string) (string, bool) {
 
 func convertFile(tb testing.TB, r Runner, path string, o Options) (string, Result, error) {
 	tb.Helper()
-	in, err := os.Open(path)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	in := opened(tb, path)
 	defer in.Close()
 	out, err := os.CreateTemp(tb.TempDir(), "*.mp3")
 	if err != nil {

@@ -102,20 +102,14 @@ func (r Runner) digest(t *testing.T, data []byte) (string, error) {
 }
 
 func (r Runner) digestFile(t *testing.T, data []byte) ([]byte, string, error) {
-	in, err := r.Temp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	in := scratch(t, r)
 	defer in.Close()
-	out, err := r.Temp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := scratch(t, r)
 	defer out.Close()
 	if _, err := in.Write(data); err != nil {
 		t.Fatal(err)
 	}
-	_, err = r.Convert(t.Context(), in, out, Options{})
+	_, err := r.Convert(t.Context(), in, out, Options{})
 	now := make([]byte, len(data)+1)
 	if n, _ := in.ReadAt(now, 0); !bytes.Equal(now[:n], data) {
 		return nil, outside, errors.New("the video has changed")

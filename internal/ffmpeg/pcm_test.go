@@ -39,10 +39,7 @@ func TestAPCMIsLookedAtAsItGrows(t *testing.T) {
 	if _, err := whole.file.ReadAt(head, 0); err != nil {
 		t.Fatal(err)
 	}
-	f, err := Runner{Scratch: t.TempDir()}.Temp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := scratch(t, Runner{Scratch: t.TempDir()})
 	defer f.Close()
 	p := &pcm{file: f}
 	for i := range head {

@@ -44,18 +44,32 @@ func fake(tb testing.TB, name string) Runner {
 	return Runner{Path: path, Scratch: tb.TempDir(), Sandbox: sandbox.Limits}
 }
 
+// opened is a file to be read.
+func opened(tb testing.TB, path string) *os.File {
+	tb.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return f
+}
+
+// scratch is an empty scratch file of the runner's.
+func scratch(tb testing.TB, r Runner) *os.File {
+	tb.Helper()
+	f, err := r.Temp()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return f
+}
+
 // run converts a good clip of two seconds with the runner and returns what was written, and the error.
 func run(ctx context.Context, tb testing.TB, r Runner, o Options) (written string, err error) {
 	tb.Helper()
-	in, err := os.Open(testmedia.Clip(tb, testmedia.Spec{}))
-	if err != nil {
-		tb.Fatal(err)
-	}
+	in := opened(tb, testmedia.Clip(tb, testmedia.Spec{}))
 	defer in.Close()
-	out, err := r.Temp()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	out := scratch(tb, r)
 	defer out.Close()
 	_, err = r.Convert(ctx, in, out, o)
 	head := make([]byte, 4096)
@@ -168,10 +182,7 @@ func TestAFullDiskIsTransient(t *testing.T) {
 	})
 	t.Run("as ffmpeg finds", func(t *testing.T) {
 		t.Parallel()
-		in, err := os.Open(testmedia.Clip(t, testmedia.Spec{}))
-		if err != nil {
-			t.Fatal(err)
-		}
+		in := opened(t, testmedia.Clip(t, testmedia.Spec{}))
 		defer in.Close()
 		out, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
 		if err != nil {
@@ -349,10 +360,7 @@ func convertForEver(video, scratch string) int {
 func TestScratchFilesHaveNoName(t *testing.T) {
 	t.Parallel()
 	r := Runner{Scratch: t.TempDir()}
-	f, err := r.Temp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := scratch(t, r)
 	defer f.Close()
 	if _, err := f.Write([]byte("bytes")); err != nil {
 		t.Error(err)

@@ -295,17 +295,11 @@ func TestStoppingASplit(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	c, _ := traced()
 	r := splitFake(t, "hangs", c)
-	in, err := os.Open(music(t, 6, "m4a"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	in := opened(t, music(t, 6, "m4a"))
 	defer in.Close()
-	out, err := r.Temp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := scratch(t, r)
 	defer out.Close()
-	_, err = r.Convert(ctx, in, out, Options{Progress: func(int) { cancel(lost) }})
+	_, err := r.Convert(ctx, in, out, Options{Progress: func(int) { cancel(lost) }})
 	if !errors.Is(err, context.Canceled) || !errors.Is(err, lost) {
 		t.Errorf("error %v, want context.Canceled and its cause", err)
 	}
@@ -359,15 +353,9 @@ func TestCheckFindsOutWhetherCoresCanBeLent(t *testing.T) {
 func TestAHeldProcessStandsStill(t *testing.T) {
 	t.Parallel()
 	r := Runner{Path: fake(t, "spins").Path, Scratch: t.TempDir(), Sandbox: sandbox.Limits, Stall: time.Hour}.withDefaults()
-	in, err := r.Temp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	in := scratch(t, r)
 	defer in.Close()
-	out, err := r.Temp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := scratch(t, r)
 	defer out.Close()
 	p := &process{runner: r, in: in, out: out, shared: true, progress: newProgress(0, nil), findings: newFindings()}
 	ctx, cancel := context.WithCancel(t.Context())
