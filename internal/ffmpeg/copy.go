@@ -38,11 +38,9 @@ func (r Runner) copy(ctx context.Context, in, out *os.File, video video, o Optio
 			err = fmt.Errorf("empty the mp3: %w: %w", job.ErrTransient, failed)
 		}
 	}()
-	p := &process{
-		runner: r, in: in, out: out, video: video, args: r.copyArgs(video.Format, o),
-		progress: newProgress(0, nil), // a few seconds, and an encoding may follow
-		findings: video.findings(),
-	}
+	c := conversion{r, in, out, video, o, nil}
+	p := c.process(r.copyArgs(video.Format, o)) // tells of no progress: it takes a few seconds, and an encoding may follow
+	p.out = out
 	if err := p.run(ctx); err != nil {
 		return Result{}, err
 	}
@@ -77,7 +75,12 @@ func look(out *os.File) error {
 		return fmt.Errorf("%w: %d frames of %d, %d headless, %d impossible, %d of another kind, %d bytes of none", errOdd,
 			facts.Frames, facts.Info.Frames, facts.Headless, facts.Impossible, facts.Changes, facts.Lost)
 	}
-	return mend(out, tagged(all), facts.Info)
+	head := make([]byte, 32)
+	n, err := all.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("look at the copy: %w", err)
+	}
+	return mend(out, int64(layer3.TagSize(head[:n])), facts.Info)
 }
 
 // mend corrects what the header says of the samples at both ends that are no sound, where the container did not say it.
@@ -117,13 +120,4 @@ func (r Runner) trust(o outcome, most int64) error {
 		return fmt.Errorf("more than %d kb/s", most/1000)
 	}
 	return nil
-}
-
-// tagged is how long the ID3v2 tag is that the file begins with.
-func tagged(f io.ReaderAt) int64 {
-	b := make([]byte, 10)
-	if n, _ := f.ReadAt(b, 0); n < len(b) || string(b[:3]) != "ID3" { // a read error shows up again
-		return 0
-	}
-	return int64(len(b)) + int64(b[6])<<21 + int64(b[7])<<14 + int64(b[8])<<7 + int64(b[9])
 }

@@ -138,7 +138,7 @@ func (r *Reader) skipTag() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	size := tagBytes(b)
+	size := TagSize(b)
 	if size == 0 {
 		return false, nil
 	}
@@ -162,8 +162,8 @@ func eofIsFine(err error) error {
 	return err
 }
 
-// tagBytes is the size of the tag that b begins with; 0 if it does not.
-func tagBytes(b []byte) int {
+// TagSize is the size in bytes of the tag (ID3, APE) that b begins with; 0 if it does not. 32 bytes tell.
+func TagSize(b []byte) int {
 	switch {
 	case len(b) >= 10 && string(b[:3]) == "ID3":
 		size := 10 + int(b[6]&0x7F)<<21 + int(b[7]&0x7F)<<14 + int(b[8]&0x7F)<<7 + int(b[9]&0x7F)

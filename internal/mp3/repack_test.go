@@ -74,7 +74,7 @@ func checkDecodes(tb testing.TB, s sound, got, want []byte) {
 func withRoom(tb testing.TB, mp3 []byte) []byte {
 	tb.Helper()
 	all := frames(tb, mp3)
-	roomy := bytes.Clone(mp3[:tagBytes(mp3)+len(all[0])])
+	roomy := bytes.Clone(mp3[:TagSize(mp3)+len(all[0])])
 	for _, f := range all[1:] {
 		index := min(maxIndex, f[2]>>4+1)
 		g := make(Frame, sizeAt(f, index))
@@ -92,7 +92,7 @@ func checkHeader(tb testing.TB, packed, before []byte) {
 	if bad := got.Headless + got.Impossible + got.Changes + got.Lost; bad > 0 {
 		tb.Errorf("%d of its frames or bytes are wrong: %+v", bad, got)
 	}
-	size := int64(len(packed) - tagBytes(packed))
+	size := int64(len(packed) - TagSize(packed))
 	if i := got.Info; got.Frames != want.Frames || i.Frames != got.Frames || i.Bytes != size {
 		tb.Errorf("%d frames, %d bytes, header %+v; before %d frames, header %+v", got.Frames, size, i, want.Frames, want.Info)
 	}
@@ -163,7 +163,7 @@ func TestRepackingWritesCRCsAnew(t *testing.T) {
 			s := makeSound(3, "music", p.rate, p.channels, 2)
 			plain := s.encode(t, 0, s.length(), "-reservoir", "0", "-q:a", p.quality)
 			all := frames(t, plain)
-			protected := bytes.Clone(plain[:tagBytes(plain)+len(all[0])])
+			protected := bytes.Clone(plain[:TagSize(plain)+len(all[0])])
 			for _, f := range all[1:] {
 				protected = append(protected, withCRC(f)...)
 			}
@@ -220,7 +220,7 @@ func TestRepackRefuses(t *testing.T) {
 	t.Parallel()
 	s := makeSound(4, "noise", 44100, 2, 1)
 	whole := s.encode(t, 0, s.length(), "-reservoir", "0", "-q:a", "5")
-	tag := tagBytes(whole)
+	tag := TagSize(whole)
 	header := len(frames(t, whole)[0])
 	tooLong := bytes.Clone(whole)
 	tooLong[tag+header+4+2] |= 0x0F // part2_3_length of the first granule
