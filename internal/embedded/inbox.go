@@ -31,16 +31,16 @@ func (b *Inbox) Send(ctx context.Context, l job.Letter) error {
 	if l.MessageID == "" {
 		return errors.New("take mail: it has no Message-ID")
 	}
-	_, err := b.db.write.ExecContext(ctx, `INSERT INTO mails (message_id, sender, recipient, subject, body, date)
-		VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (message_id) DO NOTHING`,
-		l.MessageID, l.From, l.To, l.Subject, l.Body, l.Date.UnixMilli())
+	_, err := b.db.write.ExecContext(ctx, `INSERT INTO mails (message_id, sender, recipient, subject, body, html, date)
+		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (message_id) DO NOTHING`,
+		l.MessageID, l.From, l.To, l.Subject, l.Body, l.HTML, l.Date.UnixMilli())
 	if err != nil {
 		return fmt.Errorf("take mail %s: %w", l.MessageID, err)
 	}
 	return nil
 }
 
-const selectMail = "SELECT id, message_id, sender, recipient, subject, body, date FROM mails"
+const selectMail = "SELECT id, message_id, sender, recipient, subject, body, html, date FROM mails"
 
 // List returns the newest 200 mails to that address, or, if it is empty, to anybody; newest first.
 func (b *Inbox) List(ctx context.Context, to string) ([]Mail, error) {
@@ -69,7 +69,7 @@ func (b *Inbox) Get(ctx context.Context, id int64) (Mail, error) {
 
 func scanMail(scan func(...any) error) (m Mail, err error) {
 	var date int64
-	err = scan(&m.ID, &m.MessageID, &m.From, &m.To, &m.Subject, &m.Body, &date)
+	err = scan(&m.ID, &m.MessageID, &m.From, &m.To, &m.Subject, &m.Body, &m.HTML, &date)
 	m.Date = time.UnixMilli(date).UTC()
 	return m, err
 }

@@ -29,6 +29,11 @@ var (
 		Body: "mp3 file_id: 65f0 is now ready!\nIt is at http://localhost:8080/download?fid=65f0&x=\"><img src=x>.\n\n</div><script>2</script>\n",
 		Date: time.Date(2026, 11, 23, 12, 30, 0, 0, time.UTC),
 	}
+	framed = job.Letter{
+		From: "mp3@example.com", To: "eve@example.com", Subject: "MP3 Download", MessageID: "3@example.com", Body: "mp3 file_id: 65f0 is now ready!\n",
+		HTML: "<!doctype html><p style=\"color:red\">ready <img src=http://evil.example/x><script>alert(3)</script></p>\n",
+		Date: time.Date(2026, 11, 23, 12, 32, 0, 0, time.UTC),
+	}
 	plain = job.Letter{
 		From: "mp3@example.com", To: "ann@example.com", Subject: "MP3 Download", MessageID: "2@example.com",
 		Body: "Ünï (see https://example.com/a_(b), and http://).",
@@ -49,11 +54,11 @@ func inboxWith(t *testing.T, letters ...job.Letter) *embedded.Inbox {
 }
 
 func TestInboxKeepsEachLetterOnce(t *testing.T) {
-	inbox := inboxWith(t, hostile, plain, hostile)
+	inbox := inboxWith(t, hostile, plain, hostile, framed)
 	plainUTC := plain
 	plainUTC.Date = plain.Date.UTC()
 	for to, want := range map[string][]job.Letter{
-		"":              {plainUTC, hostile},
+		"":              {framed, plainUTC, hostile},
 		"sid@gmail.com": {hostile},
 		"eve@gmail.com": nil,
 	} {
@@ -81,9 +86,9 @@ func TestInboxKeepsEachLetterOnce(t *testing.T) {
 }
 
 func TestInboxPages(t *testing.T) {
-	inbox := inboxWith(t, hostile, plain)
+	inbox := inboxWith(t, hostile, plain, framed)
 	for golden, path := range map[string]string{
-		"list.html": "/", "filtered.html": "/?to=sid@gmail.com", "hostile.html": "/1", "plain.html": "/2", "list.json": "/mails",
+		"list.html": "/", "filtered.html": "/?to=sid@gmail.com", "hostile.html": "/1", "plain.html": "/2", "framed.html": "/3", "list.json": "/mails",
 	} {
 		t.Run(golden, func(t *testing.T) {
 			got := get(t, inbox, path)
@@ -105,8 +110,8 @@ func TestInboxPages(t *testing.T) {
 }
 
 func TestInboxPagesCannotBeScripted(t *testing.T) {
-	inbox := inboxWith(t, hostile)
-	for _, path := range []string{"/", "/1", "/mails", "/style.css", "/99", "/?to=%3Cscript%3E"} {
+	inbox := inboxWith(t, hostile, framed)
+	for _, path := range []string{"/", "/1", "/2", "/mails", "/style.css", "/99", "/?to=%3Cscript%3E"} {
 		got := get(t, inbox, path)
 		if csp := got.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
 			t.Errorf("%s has the policy %q", path, csp)
@@ -121,11 +126,32 @@ func TestInboxPagesCannotBeScripted(t *testing.T) {
 	}
 }
 
+// A mail's HTML is served as it came, so what keeps it from doing anything is how.
+func TestAMailsHTMLStaysInItsSandbox(t *testing.T) {
+	inbox := inboxWith(t, framed)
+	got := get(t, inbox, "/1/html")
+	policy := strings.Split(got.Header().Get("Content-Security-Policy"), "; ")
+	want := []string{
+		"sandbox allow-popups allow-popups-to-escape-sandbox", "default-src 'none'", "style-src 'unsafe-inline'",
+		"base-uri 'none'", "form-action 'none'", "frame-ancestors 'self'",
+	}
+	if diff := cmp.Diff(want, policy); diff != "" {
+		t.Errorf("the policy (-want +got):\n%s", diff)
+	}
+	if got.Body.String() != framed.HTML || got.Header().Get("Content-Type") != "text/html; charset=utf-8" || got.Header().Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("the mail's HTML is %q with %v", got.Body, got.Header())
+	}
+	page := get(t, inbox, "/1").Body.String()
+	if !strings.Contains(page, `<iframe src="1/html" sandbox="allow-popups allow-popups-to-escape-sandbox"`) || strings.Contains(page, "evil.example") {
+		t.Errorf("the page around it:\n%s", page)
+	}
+}
+
 func TestInboxAnswers(t *testing.T) {
-	inbox := inboxWith(t, plain)
+	inbox := inboxWith(t, plain, framed)
 	for request, want := range map[string]int{
-		"GET /": 200, "HEAD /": 200, "GET /1": 200, "GET /mails": 200, "GET /mails?to=nobody@x.y": 200, "GET /style.css": 200,
-		"GET /2": 404, "GET /x": 404, "GET /1/2": 404, "GET /-1": 404, "GET /99999999999999999999": 404, "GET /mails/1": 404,
+		"GET /": 200, "HEAD /": 200, "GET /1": 200, "GET /2": 200, "GET /2/html": 200, "GET /mails": 200, "GET /mails?to=nobody@x.y": 200, "GET /style.css": 200,
+		"GET /3": 404, "GET /1/html": 404, "GET /3/html": 404, "GET /x": 404, "GET /x/html": 404, "GET /1/2": 404, "GET /-1": 404, "GET /99999999999999999999": 404, "GET /mails/1": 404,
 		"POST /": 405, "DELETE /1": 405,
 	} {
 		method, path, _ := strings.Cut(request, " ")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"html/template"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -26,13 +27,14 @@ type page struct {
 	log   *slog.Logger
 }
 
-// Handler shows the inbox: GET / to people, a mail at GET /{id}, and GET /mails as JSON; ?to=address leaves the mails to
+// Handler shows the inbox: GET / to people, a mail at GET /{id}, its HTML alone at GET /{id}/html, and GET /mails as JSON; ?to=address leaves the mails to
 // that address. Whoever reaches it reads everything: serve it on loopback only. The log gets what goes wrong inside.
 func (b *Inbox) Handler(log *slog.Logger) http.Handler {
 	p := page{b, log}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.list)
 	mux.HandleFunc("GET /{id}", p.mail)
+	mux.HandleFunc("GET /{id}/html", p.html)
 	mux.HandleFunc("GET /mails", p.json)
 	mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, pageFiles, "page/style.css")
@@ -47,7 +49,7 @@ func (b *Inbox) Handler(log *slog.Logger) http.Handler {
 
 // pageHeaders keep what is in a mail from doing anything but being read. Templates escape it; this is the second wall.
 var pageHeaders = map[string]string{
-	"Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+	"Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	"X-Content-Type-Options":  "nosniff",
 	"Referrer-Policy":         "no-referrer",
 	"Cache-Control":           "no-store",
@@ -64,17 +66,41 @@ func (p page) list(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p page) mail(w http.ResponseWriter, r *http.Request) {
-	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if err != nil {
-		http.NotFound(w, r)
-		return
-	}
-	m, err := p.inbox.Get(r.Context(), id)
+	m, err := p.named(r)
 	if err != nil {
 		p.fail(w, r, err)
 		return
 	}
 	p.show(w, r, "mail.html", m)
+}
+
+// htmlPolicy is for a mail's own HTML: it has the styles that stand in it, and nothing else. In its sandbox it is of no
+// origin, runs no script and sends no form; a link opens a window of its own. mail.html's frame says so too.
+const htmlPolicy = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+
+// html serves a mail's HTML as it came.
+func (p page) html(w http.ResponseWriter, r *http.Request) {
+	m, err := p.named(r)
+	if err == nil && m.HTML == "" {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Security-Policy", htmlPolicy)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = io.WriteString(w, m.HTML)
+}
+
+// named is the mail that the path names; fs.ErrNotExist if there is none.
+func (p page) named(r *http.Request) (Mail, error) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return Mail{}, fs.ErrNotExist
+	}
+	return p.inbox.Get(r.Context(), id)
 }
 
 // mailJSON is a mail for programs.
@@ -85,6 +111,7 @@ type mailJSON struct {
 	To        string    `json:"to"`
 	Subject   string    `json:"subject"`
 	Body      string    `json:"body"`
+	HTML      string    `json:"html,omitempty"`
 	Date      time.Time `json:"date"`
 }
 
@@ -96,7 +123,7 @@ func (p page) json(w http.ResponseWriter, r *http.Request) {
 	}
 	list := make([]mailJSON, len(mails)) // [] rather than null if there are none
 	for i, m := range mails {
-		list[i] = mailJSON{m.ID, m.MessageID, m.From, m.To, m.Subject, m.Body, m.Date}
+		list[i] = mailJSON{m.ID, m.MessageID, m.From, m.To, m.Subject, m.Body, m.HTML, m.Date}
 	}
 	body, err := json.MarshalIndent(list, "", "  ")
 	if err != nil {

@@ -67,7 +67,11 @@ func (s *Service) send(ctx context.Context, j job.Job) error {
 	if err := failpoint.At(failpoint.MailClaimed); err != nil {
 		return err
 	}
-	return s.cfg.Send(ctx, s.letter(j))
+	letter, err := s.letter(j)
+	if err != nil {
+		return err
+	}
+	return s.cfg.Send(ctx, letter)
 }
 
 // verdict is the change to the job that Send's answer asks for.

@@ -10,60 +10,86 @@ import (
 
 // letter writes the mail that the finished job owes. The same job makes the same letter every time; a job that failed,
 // was retried and failed again makes another one.
-func (s *Service) letter(j job.Job) job.Letter {
+func (s *Service) letter(j job.Job) (job.Letter, error) {
 	l := job.Letter{From: s.cfg.From, To: j.Owner, Date: j.Ended}
 	if j.State == job.Failed {
-		l.Subject, l.Body = "MP3 conversion failed", s.failed(j)
+		l.Subject = "MP3 conversion failed"
 		l.MessageID = fmt.Sprintf("%s.failed.%d@%s", j.ID, j.Attempt, s.cfg.Host)
-		return l
+		return write(l, "failed", s.failed(j))
 	}
-	l.Subject, l.Body = "MP3 Download", s.done(j)
+	l.Subject = "MP3 Download"
 	l.MessageID = fmt.Sprintf("%s.done@%s", j.ID, s.cfg.Host)
-	return l
+	return write(l, "done", s.done(j))
 }
 
-// done is the contract's body. Programs look for its first line.
-func (s *Service) done(j job.Job) string {
-	body := fmt.Sprintf("mp3 file_id: %s is now ready!\n", j.MP3)
-	if s.cfg.BaseURL != "" {
-		body += fmt.Sprintf("%s/download?fid=%s\n", s.cfg.BaseURL, j.MP3)
+// done is what the letter about an MP3 says. The first line of its text is the contract's: programs look for it.
+type done struct {
+	FID     string
+	Facts   []fact
+	Address string // "" if the gateway's is not known
+}
+
+// fact is a line about the MP3.
+type fact struct{ Name, Value string }
+
+func (s *Service) done(j job.Job) done {
+	d := done{FID: j.MP3, Facts: []fact{{"File", job.CleanName(j.Name)}}}
+	if j.Duration > 0 { // it is not known of an MP3 that the original system has made, nor is the size
+		d.Facts = append(d.Facts, fact{"Length", length(j.Duration)})
 	}
-	return body
+	if j.MP3Bytes > 0 {
+		d.Facts = append(d.Facts, fact{"Size", size(j.MP3Bytes)})
+	}
+	if s.cfg.BaseURL != "" {
+		d.Address = fmt.Sprintf("%s/download?fid=%s", s.cfg.BaseURL, j.MP3)
+	}
+	return d
 }
 
-func (s *Service) failed(j job.Job) string {
-	reason := j.Reason.Text()
+// failed is what the letter about a failure says.
+type failed struct {
+	File         string
+	Reason       string // a clause without a full stop
+	Advice       string // one or more sentences
+	Address      string // "" if the gateway's is not known
+	RetryAddress string // "" also if nobody can retry the job
+}
+
+func (s *Service) failed(j job.Job) failed {
+	f := failed{File: job.CleanName(j.Name), Reason: j.Reason.Text(), Advice: advise(j.Reason)}
 	if detail := oneLine(j.Detail); detail != "" {
-		reason += ": " + detail
+		f.Reason += ": " + detail
 	}
-	body := fmt.Sprintf("Your file \"%s\" could not be converted to an MP3.\n\nReason: %s.\nWhat you can do: %s\n",
-		job.CleanName(j.Name), strings.TrimSuffix(reason, "."), advise(j.Reason))
+	f.Reason = strings.TrimSuffix(f.Reason, ".")
 	if s.cfg.BaseURL != "" {
-		body += fmt.Sprintf("\nThe job: %s/jobs/%s\n", s.cfg.BaseURL, j.ID)
+		f.Address = fmt.Sprintf("%s/jobs/%s", s.cfg.BaseURL, j.ID)
 	}
-	return body
+	if f.Address != "" && j.Reason != job.ReasonNoVideo {
+		f.RetryAddress = f.Address + "/retry"
+	}
+	return f
 }
 
 // advice says what an owner can do about a reason.
 var advice = map[job.Reason]string{
-	job.ReasonEmpty:       "check that the file on your side has content, and upload it again.",
-	job.ReasonUnsupported: "upload it as MP4, MOV, MKV, WebM, AVI, FLV or MPEG-TS.",
-	job.ReasonUnreadable:  "check that it plays on your side, and upload it again.",
-	job.ReasonNoAudio:     "upload a file with sound.",
-	job.ReasonTruncated:   "check that it plays to its end on your side, and upload it again.",
-	job.ReasonTooLong:     "cut it into shorter parts and upload these.",
-	job.ReasonTooLarge:    "cut it into shorter parts, or choose a profile with a lower bit rate.",
-	job.ReasonTooSlow:     "retry the job when there is less to do, or cut the file into shorter parts.",
-	job.ReasonNoVideo:     "upload it again.",
-	job.ReasonCrashed:     "retry the job; if it fails again, convert the file to another format first.",
-	job.ReasonStopped:     "ask whoever runs the service, or retry the job.",
+	job.ReasonEmpty:       "Check that the file on your side has content, and upload it again.",
+	job.ReasonUnsupported: "Upload it as MP4, MOV, MKV, WebM, AVI, FLV or MPEG-TS.",
+	job.ReasonUnreadable:  "Check that it plays on your side, and upload it again.",
+	job.ReasonNoAudio:     "Record it with sound, or export it once more with its sound track, and upload that.",
+	job.ReasonTruncated:   "Check that it plays to its end on your side, and upload it again.",
+	job.ReasonTooLong:     "Cut it into shorter parts and upload these.",
+	job.ReasonTooLarge:    "Cut it into shorter parts, or choose a profile with a lower bit rate: voice or standard.",
+	job.ReasonTooSlow:     "Retry the job when there is less to do, or cut the file into shorter parts.",
+	job.ReasonNoVideo:     "Upload it again.",
+	job.ReasonCrashed:     "Retry the job; if it fails again, convert the file to another format first.",
+	job.ReasonStopped:     "Ask whoever runs the service, or retry the job.",
 }
 
 func advise(r job.Reason) string {
 	if text, ok := advice[r]; ok {
 		return text
 	}
-	return "upload it again."
+	return "Upload it again."
 }
 
 // oneLine keeps a text from looking like more of the mail than it is.

@@ -20,15 +20,21 @@ func TestTheContractsMail(t *testing.T) {
 	wantState(t, w.handle(t, j), job.Done, job.MailSent)
 
 	got := w.wantMails(t, 1)[0]
-	want := "mp3 file_id: " + j.MP3 + " is now ready!\n" + base + "/download?fid=" + j.MP3 + "\n"
+	want := "mp3 file_id: " + j.MP3 + ` is now ready!
+
+File:    vid_1.mp4
+Length:  2.0 s
+Size:    1 kB
+
+Download it, logged in:
+` + base + "/download?fid=" + j.MP3 + "\n"
 	if got.Body != want {
 		t.Errorf("body %q, want %q", got.Body, want)
 	}
 	for header, want := range map[string]string{
 		"Subject": "MP3 Download", "From": "<" + from + ">", "To": "<" + owner + ">",
-		"Content-Type": "text/plain; charset=UTF-8",
-		"Message-ID":   "<" + j.ID + ".done@mp3converter.com>",
-		"Date":         j.Ended.Format(time.RFC1123Z),
+		"Message-ID": "<" + j.ID + ".done@mp3converter.com>",
+		"Date":       j.Ended.Format(time.RFC1123Z),
 	} {
 		if got := got.Header.Get(header); got != want {
 			t.Errorf("%s: %s, want %s", header, got, want)
@@ -40,12 +46,16 @@ func TestTheContractsMail(t *testing.T) {
 	}
 }
 
-func TestWithoutAnAddressOfTheGatewayTheMailIsTheOriginals(t *testing.T) {
+func TestWithoutAnAddressOfTheGatewayTheMailNamesNone(t *testing.T) {
 	w := newWorld(t, func(c *notification.Config) { c.BaseURL = "" })
 	j := w.converted(t)
 	w.handle(t, j)
-	if got, want := w.wantMails(t, 1)[0].Body, "mp3 file_id: "+j.MP3+" is now ready!\n"; got != want {
-		t.Errorf("body %q, want %q", got, want)
+	got := w.wantMails(t, 1)[0]
+	if want := "mp3 file_id: " + j.MP3 + " is now ready!\n\nFile:    vid_1.mp4\nLength:  2.0 s\nSize:    1 kB\n"; got.Body != want {
+		t.Errorf("body %q, want %q", got.Body, want)
+	}
+	if strings.Contains(got.HTML, "href") {
+		t.Errorf("the HTML has an address:\n%s", got.HTML)
 	}
 }
 
@@ -58,9 +68,10 @@ func TestAFailureIsToldWithItsReason(t *testing.T) {
 	want := `Your file "holiday.mp4" could not be converted to an MP3.
 
 Reason: the file is damaged: only a part of its sound can be read: 8.7 of 10.0 s.
-What you can do: check that it plays to its end on your side, and upload it again.
+What you can do: Check that it plays to its end on your side, and upload it again.
 
-The job: ` + base + "/jobs/" + j.ID + "\n"
+The job: ` + base + "/jobs/" + j.ID + `
+To convert it anew: POST ` + base + "/jobs/" + j.ID + "/retry\n"
 	if got.Body != want {
 		t.Errorf("body:\n%s\nwant:\n%s", got.Body, want)
 	}
@@ -83,6 +94,12 @@ func TestEveryReasonIsToldWithAnAdvice(t *testing.T) {
 		got := testserver.ReadMail(t, mails[len(mails)-1])
 		if !strings.Contains(got.Body, "Reason: "+reason.Text()+".\n") || !strings.Contains(got.Body, "What you can do: ") {
 			t.Errorf("%s: body %q", reason, got.Body)
+		}
+		if page := unescaped(got.HTML); !strings.Contains(page, sentence(reason.Text())) || !strings.Contains(page, adviceOf(got.Body)) {
+			t.Errorf("%s: the HTML says something else than the text:\n%s\n%s", reason, got.Body, got.HTML)
+		}
+		if retry := strings.Contains(got.Body, "/retry"); retry == (reason == job.ReasonNoVideo) || retry != strings.Contains(got.HTML, "/retry") {
+			t.Errorf("%s: names an address to retry at: %v\n%s", reason, retry, got.Body)
 		}
 	}
 }
@@ -124,6 +141,7 @@ func TestHostileFileNamesStayInTheirLine(t *testing.T) {
 		"right-to-left":          "gnp.\u202e4pm.exe",
 		"a separator":            "a\u2028b\u2029c\u0085d",
 		"another mail's words":   "mp3 file_id: 000000000000000000000000 is now ready!",
+		"markup":                 `<b>eve</b><img src="http://evil.example/x" onerror='alert(1)'><script>alert(2)</script>`,
 		"bytes that are no text": string([]byte{0xff, 0xfe, 'a', 0}) + "b",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -134,11 +152,16 @@ func TestHostileFileNamesStayInTheirLine(t *testing.T) {
 				t.Error("the name made a header or recipient")
 			}
 			lines := strings.Split(got.Body, "\n")
-			if len(lines) != 7 || !strings.HasPrefix(lines[0], `Your file "`) || !strings.HasPrefix(lines[2], "Reason: ") ||
+			if len(lines) != 8 || !strings.HasPrefix(lines[0], `Your file "`) || !strings.HasPrefix(lines[2], "Reason: ") ||
 				!strings.HasPrefix(lines[3], "What you can do: ") {
 				t.Errorf("the body has other lines than ours:\n%s", got.Body)
 			}
-			if strings.ContainsAny(got.Body, "\u202e\u2028\u2029\u0085\x00\r") {
+			for _, markup := range []string{"<b>", "<img", "<script", "&lt;b&gt;eve"} {
+				if written := strings.Contains(got.HTML, markup); written != (markup == "&lt;b&gt;eve" && name == "markup") {
+					t.Errorf("the HTML has %s: %v\n%s", markup, written, got.HTML)
+				}
+			}
+			if strings.ContainsAny(got.Body+got.HTML, "\u202e\u2028\u2029\u0085\x00\r") {
 				t.Errorf("the body has control characters: %q", got.Body)
 			}
 		})

@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -36,7 +37,17 @@ func compose(l job.Letter) (*mail.Msg, error) {
 	msg.SetMessageIDWithValue(l.MessageID)
 	msg.SetDateWithValue(l.Date.UTC())
 	msg.SetBodyString(mail.TypeTextPlain, l.Body, mail.WithPartEncoding(encoding(l.Body)))
+	if l.HTML != "" { // after the text: of alternatives the last is the best, RFC 2046, 5.1.4
+		msg.AddAlternativeString(mail.TypeTextHTML, l.HTML, mail.WithPartEncoding(encoding(l.HTML)))
+		msg.SetBoundary(boundary(l.MessageID))
+	}
 	return msg, nil
+}
+
+// boundary is the letter's own, and the same at every attempt to send it. No line of it begins so: a hash is nothing that
+// whoever has named a file could have known of a letter to come.
+func boundary(messageID string) string {
+	return fmt.Sprintf("%x", sha256.Sum256([]byte("boundary of "+messageID)))[:40]
 }
 
 var errSender = errors.New("sender: no bare e-mail address")

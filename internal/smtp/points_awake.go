@@ -14,11 +14,15 @@ import (
 // marked returns the connection with the two fail points of a dialogue in it and in the letter: both are inside the library.
 func marked(conn net.Conn, msg *mail.Msg) net.Conn {
 	m := &markedConn{Conn: conn}
-	for _, part := range msg.GetParts() {
+	parts := msg.GetParts()
+	for i, part := range parts {
 		write := part.GetWriteFunc()
 		part.SetWriteFunc(func(w io.Writer) (int64, error) {
-			n, err := write(&halfWriter{to: w})
-			m.written = err == nil
+			if i == 0 { // once in a letter
+				w = &halfWriter{to: w}
+			}
+			n, err := write(w)
+			m.written = err == nil && i == len(parts)-1
 			return n, err
 		})
 	}

@@ -27,6 +27,7 @@ const user, password = "robot@example.com", "pass-Word-0815"
 var letter = job.Letter{
 	From: "robot@example.com", To: "sid@gmail.com", Subject: "MP3 Download",
 	Body:      "mp3 file_id: 64f0c0ffee64f0c0ffee64f0 is now ready!\nhttp://mp3converter.com/download?fid=64f0c0ffee64f0c0ffee64f0\n",
+	HTML:      "<!doctype html>\n<title>MP3 Download</title>\n<p>64f0c0ffee64f0c0ffee64f0 is now ready!</p>\n",
 	MessageID: "64f0.done@mp3converter.com", Date: time.Date(2026, 11, 23, 14, 3, 0, 0, time.UTC),
 }
 
@@ -90,6 +91,34 @@ Message-ID: <64f0.done@mp3converter.com>
 Subject: MP3 Download
 From: <robot@example.com>
 To: <sid@gmail.com>
+Content-Type: multipart/alternative;
+ boundary=BOUNDARY
+
+--BOUNDARY
+Content-Transfer-Encoding: 8bit
+Content-Type: text/plain; charset=UTF-8
+
+mp3 file_id: 64f0c0ffee64f0c0ffee64f0 is now ready!
+http://mp3converter.com/download?fid=64f0c0ffee64f0c0ffee64f0
+
+--BOUNDARY
+Content-Transfer-Encoding: 8bit
+Content-Type: text/html; charset=UTF-8
+
+<!doctype html>
+<title>MP3 Download</title>
+<p>64f0c0ffee64f0c0ffee64f0 is now ready!</p>
+
+--BOUNDARY--
+`
+
+// rawText is the same of a letter without HTML.
+const rawText = `Date: Mon, 23 Nov 2026 14:03:00 +0000
+MIME-Version: 1.0
+Message-ID: <64f0.done@mp3converter.com>
+Subject: MP3 Download
+From: <robot@example.com>
+To: <sid@gmail.com>
 Content-Transfer-Encoding: 8bit
 Content-Type: text/plain; charset=UTF-8
 
@@ -100,14 +129,22 @@ http://mp3converter.com/download?fid=64f0c0ffee64f0c0ffee64f0
 func TestALetterSentTwiceIsTheSameByteForByte(t *testing.T) {
 	server := testserver.StartSMTP(t, testserver.SMTPOptions{})
 	s := sender(t, configFor(server))
-	for range 2 {
-		if err := s.Send(t.Context(), letter); err != nil {
+	text := letter
+	text.HTML = ""
+	for _, l := range []job.Letter{letter, letter, text, text} {
+		if err := s.Send(t.Context(), l); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, m := range server.Mails() {
-		if want := strings.ReplaceAll(raw, "\n", "\r\n"); m.Data != want {
-			t.Errorf("arrived:\n%s\nwant:\n%s", m.Data, want)
+	_, boundary, _ := strings.Cut(server.Mails()[0].Data, "boundary=")
+	boundary, _, _ = strings.Cut(boundary, "\r\n")
+	if len(boundary) < 20 {
+		t.Fatalf("the boundary is %q", boundary)
+	}
+	for i, want := range []string{raw, raw, rawText, rawText} {
+		want = strings.NewReplacer("\n", "\r\n", "BOUNDARY", boundary).Replace(want)
+		if got := server.Mails()[i].Data; got != want {
+			t.Errorf("arrived:\n%s\nwant:\n%s", got, want)
 		}
 	}
 }
@@ -117,6 +154,10 @@ func TestUnusualLetters(t *testing.T) {
 		"a body in other scripts":           func(l *job.Letter) { l.Body = "„Ünï cödé 視頻 🎬.mkv“ has no sound\n" },
 		"a line longer than mails may have": func(l *job.Letter) { l.Body = strings.Repeat("x", 3000) + "\n" },
 		"a line that is a single dot":       func(l *job.Letter) { l.Body = "one\n.\n..two\n" },
+		"HTML in other scripts":             func(l *job.Letter) { l.HTML = "<p>„Ünï cödé 視頻 🎬.mkv“ has no sound\n" },
+		"a line too long in the HTML":       func(l *job.Letter) { l.HTML = strings.Repeat("<i>x</i>", 400) + "\n" },
+		"HTML of single dots":               func(l *job.Letter) { l.HTML = "one\n.\n..two\n" },
+		"HTML with another boundary":        func(l *job.Letter) { l.HTML = "a\n--x--\nContent-Type: text/plain\n\nb\n" },
 		"an empty body":                     func(l *job.Letter) { l.Body = "" },
 		"a subject in other scripts":        func(l *job.Letter) { l.Subject = "„視頻“" },
 		"a subject that would be a header":  func(l *job.Letter) { l.Subject = "hello\r\nBcc: eve@example.com" },
@@ -132,8 +173,13 @@ func TestUnusualLetters(t *testing.T) {
 			if got.Subject != strings.NewReplacer("\r", "", "\n", "").Replace(l.Subject) && got.Subject != l.Subject {
 				t.Errorf("subject %q, want %q", got.Subject, l.Subject)
 			}
-			if got.Body != l.Body {
-				t.Errorf("body %q, want %q", got.Body, l.Body)
+			if got.Body != l.Body || got.HTML != l.HTML {
+				t.Errorf("body %q and %q, want %q and %q", got.Body, got.HTML, l.Body, l.HTML)
+			}
+			for line := range strings.SplitSeq(server.Mails()[0].Data, "\r\n") {
+				if len(line) > 998 || strings.ContainsAny(line, "\r\n") {
+					t.Errorf("a line of %d bytes, of which RFC 5322 has 998: %.200q", len(line), line)
+				}
 			}
 			if i := strings.IndexFunc(server.Mails()[0].Data, func(r rune) bool { return r > 0x7e }); i >= 0 {
 				t.Errorf("byte %d of the mail is none that every server takes", i)
@@ -378,7 +424,7 @@ func TestNobodyIsTheRecipient(t *testing.T) {
 
 // Whatever a letter says, at most one RCPT is sent, and none but the expected headers.
 func TestNoLetterHasAnotherRecipientOrHeader(t *testing.T) {
-	headers := []string{"Content-Transfer-Encoding", "Content-Type", "Date", "From", "Message-Id", "Mime-Version", "Subject", "To"}
+	headers := []string{"Content-Type", "Date", "From", "Message-Id", "Mime-Version", "Subject", "To"}
 	try := func(t *testing.T, change func(*job.Letter)) (dialogue string, err error) {
 		t.Helper()
 		server := testserver.StartSMTP(t, testserver.SMTPOptions{NoTLS: true}) // so that all of it can be read
@@ -431,10 +477,11 @@ func TestNoLetterHasAnotherRecipientOrHeader(t *testing.T) {
 				"subject":    func(l *job.Letter) { l.Subject = hostile },
 				"Message-ID": func(l *job.Letter) { l.MessageID = hostile },
 				"body":       func(l *job.Letter) { l.Body = hostile + "\r\n.\r\nRCPT TO:<eve@example.com>\r\n" },
+				"HTML":       func(l *job.Letter) { l.HTML = hostile + "\r\n.\r\nRCPT TO:<eve@example.com>\r\n" },
 			} {
 				dialogue, err := try(t, change)
 				for line := range strings.Lines(dialogue) {
-					if strings.HasPrefix(line, "Bcc") && what != "body" {
+					if strings.HasPrefix(line, "Bcc") && what != "body" && what != "HTML" {
 						t.Errorf("the %s makes a line (%v):\n%s", what, err, dialogue)
 					}
 				}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -27,14 +28,10 @@ func theMainJob(t *testing.T, s *testsuite.Suite) {
 	if j.FileName != name || j.Video != id || fid == id || j.Profile != "standard" || j.Progress != 100 || j.Attempts != 1 || testsuite.OrEmpty(j.Mail) != "sent" {
 		t.Errorf("the job: %+v", j)
 	}
-	want := testsuite.Letter{
-		From: testsuite.Sender, To: p.Email, Subject: "MP3 Download",
-		Body: "mp3 file_id: " + fid + " is now ready!\n" + testsuite.BaseURL + "/download?fid=" + fid + "\n",
-		ID:   mail.ID, Date: mail.Date,
+	if mail.From != testsuite.Sender || mail.To != p.Email || mail.Subject != "MP3 Download" {
+		t.Errorf("the mail: %+v", mail)
 	}
-	if mail != want {
-		t.Errorf("the mail:\n%+v\nwant\n%+v", mail, want)
-	}
+	saysWhere(t, mail, name, fid)
 	if !strings.Contains(mail.ID, id) || !strings.HasPrefix(testsuite.OrEmpty(j.Ended), mail.Date.UTC().Format("2006-01-02T15:04:05")) {
 		t.Errorf("Message-ID %q and Date %v are not the job's, which ended %s", mail.ID, mail.Date, testsuite.OrEmpty(j.Ended))
 	}
@@ -46,6 +43,28 @@ func theMainJob(t *testing.T, s *testsuite.Suite) {
 	}
 	if again := p.Get(t, "/download?fid="+id); again.Status != http.StatusOK || again.Body != testsuite.Read(t, mp3) {
 		t.Errorf("download by the video's id = %d, want the same MP3", again.Status)
+	}
+}
+
+// saysWhere checks the mail of a job that is done.
+func saysWhere(t *testing.T, mail testsuite.Letter, file, fid string) {
+	t.Helper()
+	want := regexp.MustCompile(`^mp3 file_id: ` + fid + ` is now ready!
+
+File:    ` + regexp.QuoteMeta(file) + `
+(Length:  [0-9.]+ s
+Size:    [0-9.]+ [kM]B
+)?
+Download it, logged in:
+` + regexp.QuoteMeta(testsuite.BaseURL+"/download?fid="+fid) + `
+$`)
+	if !want.MatchString(mail.Body) {
+		t.Errorf("the mail:\n%s\nwant\n%s", mail.Body, want)
+	}
+	for _, want := range []string{"<bdi>" + file + "</bdi>", `href="` + testsuite.BaseURL + "/download?fid=" + fid + `"`} {
+		if !strings.Contains(mail.HTML, want) {
+			t.Errorf("the mail's HTML lacks %q:\n%s", want, mail.HTML)
+		}
 	}
 }
 

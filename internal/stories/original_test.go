@@ -102,9 +102,7 @@ func theOriginalsMP3Message(t *testing.T, s *testsuite.Services) {
 	original(t, "publish", s.Broker, "mp3", video, fid, p.Email)
 
 	mail := p.Mailed(t, 1)[0]
-	if want := "mp3 file_id: " + fid + " is now ready!\n" + testsuite.BaseURL + "/download?fid=" + fid + "\n"; mail.Body != want {
-		t.Errorf("the mail: %q, want %q", mail.Body, want)
-	}
+	saysWhere(t, mail, "video", fid)
 	if got := testsuite.Read(t, p.Download(t, fid)); got != testsuite.Read(t, file) {
 		t.Errorf("the download has %d bytes and is not what PyMongo stored", len(got))
 	}

@@ -13,9 +13,11 @@ import (
 	"io"
 	"math/big"
 	"mime"
+	"mime/multipart"
 	"mime/quotedprintable"
 	"net"
 	"net/mail"
+	"net/textproto"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,27 +149,57 @@ func sign(tb testing.TB, cert, by *x509.Certificate, key, byKey *ecdsa.PrivateKe
 type Mail struct {
 	Header  mail.Header
 	Subject string
-	Body    string // decoded, lines end in \n
+	Body    string // the text, decoded, lines end in \n
+	HTML    string // the alternative to it, likewise; "" if there is none
 }
 
-// ReadMail decodes a received mail as a reader's program does.
+// ReadMail decodes a received mail as a reader's program does. Of alternatives it takes two, the text first, and of parts no
+// other kind.
 func ReadMail(tb testing.TB, r Received) Mail {
 	tb.Helper()
 	msg, err := mail.ReadMessage(strings.NewReader(r.Data))
 	if err != nil {
 		tb.Fatalf("read mail: %v:\n%s", err, r.Data)
 	}
-	body := msg.Body
-	if msg.Header.Get("Content-Transfer-Encoding") == "quoted-printable" {
+	m := Mail{Header: msg.Header}
+	if m.Subject, err = new(mime.WordDecoder).DecodeHeader(msg.Header.Get("Subject")); err != nil {
+		tb.Fatalf("decode subject: %v:\n%s", err, r.Data)
+	}
+	media, params, err := mime.ParseMediaType(msg.Header.Get("Content-Type"))
+	if err != nil {
+		tb.Fatalf("media type of the mail: %v:\n%s", err, r.Data)
+	}
+	if media != "multipart/alternative" {
+		m.Body = decoded(tb, textproto.MIMEHeader(msg.Header), msg.Body, "text/plain")
+		return m
+	}
+	parts := multipart.NewReader(msg.Body, params["boundary"])
+	for i, want := range []string{"text/plain", "text/html"} {
+		part, err := parts.NextRawPart()
+		if err != nil {
+			tb.Fatalf("part %d of the mail: %v:\n%s", i+1, err, r.Data)
+		}
+		m.Body, m.HTML = m.HTML, decoded(tb, part.Header, part, want)
+	}
+	if _, err := parts.NextRawPart(); !errors.Is(err, io.EOF) {
+		tb.Fatalf("after two alternatives: %v, want the end:\n%s", err, r.Data)
+	}
+	return m
+}
+
+// decoded is the text of a part.
+func decoded(tb testing.TB, header textproto.MIMEHeader, body io.Reader, want string) string {
+	tb.Helper()
+	media, params, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil || media != want || !strings.EqualFold(params["charset"], "utf-8") {
+		tb.Fatalf("media type %q (%v), want %s in UTF-8", header.Get("Content-Type"), err, want)
+	}
+	if header.Get("Content-Transfer-Encoding") == "quoted-printable" {
 		body = quotedprintable.NewReader(body)
 	}
 	text, err := io.ReadAll(body)
 	if err != nil {
-		tb.Fatalf("decode mail: %v:\n%s", err, r.Data)
+		tb.Fatalf("decode %s: %v", want, err)
 	}
-	subject, err := new(mime.WordDecoder).DecodeHeader(msg.Header.Get("Subject"))
-	if err != nil {
-		tb.Fatalf("decode subject: %v:\n%s", err, r.Data)
-	}
-	return Mail{Header: msg.Header, Subject: subject, Body: strings.ReplaceAll(string(text), "\r\n", "\n")}
+	return strings.ReplaceAll(string(text), "\r\n", "\n")
 }

@@ -121,7 +121,7 @@ func OrEmpty(s *string) string {
 // Letter is a mail as its reader sees it.
 type Letter struct {
 	From, To, Subject string
-	Body              string // lines end in \n
+	Body, HTML        string // lines end in \n
 	ID                string // the Message-ID, without brackets
 	Date              time.Time
 }

@@ -62,9 +62,9 @@ func (s *single) received(t testing.TB, to string) []Letter {
 		t.Fatalf("GET /mails = %d %q", a.Status, a.Body)
 	}
 	var mails []struct {
-		From, To, Subject, Body string
-		MessageID               string `json:"message_id"`
-		Date                    time.Time
+		From, To, Subject, Body, HTML string
+		MessageID                     string `json:"message_id"`
+		Date                          time.Time
 	}
 	if err := json.Unmarshal([]byte(a.Body), &mails); err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func (s *single) received(t testing.TB, to string) []Letter {
 	slices.Reverse(mails) // the newest is first
 	var letters []Letter
 	for _, m := range mails {
-		letters = append(letters, Letter{m.From, m.To, m.Subject, m.Body, m.MessageID, m.Date})
+		letters = append(letters, Letter{m.From, m.To, m.Subject, m.Body, m.HTML, m.MessageID, m.Date})
 	}
 	return letters
 }
