@@ -51,6 +51,46 @@ func TestTheClientIsWhomTrustedProxiesName(t *testing.T) {
 	}
 }
 
+func TestWhetherTheClientCameByTLSIsForTrustedProxiesToSay(t *testing.T) {
+	const proxy, other = "10.1.2.3:4567", "203.0.113.9:4567"
+	for name, tt := range map[string]struct {
+		from  string
+		proto []string
+		want  bool
+	}{
+		"a proxy, by TLS":                    {proxy, []string{"https"}, true},
+		"a proxy, in capitals":               {proxy, []string{"HTTPS"}, true},
+		"a proxy, not by TLS":                {proxy, []string{"http"}, false},
+		"a proxy that says nothing":          {proxy, nil, false},
+		"a client that lies to the proxy":    {proxy, []string{"https, http"}, false},
+		"a client that lies, on two lines":   {proxy, []string{"https", "http"}, false},
+		"the nearest proxy's word":           {proxy, []string{"http, https"}, true},
+		"something else":                     {proxy, []string{"httpsx"}, false},
+		"a client that says so of itself":    {other, []string{"https"}, false},
+		"a client at an address of no form":  {"@", []string{"https"}, false},
+		"a client with what a proxy may say": {other, []string{"https", "https"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got bool
+			h := Behind([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})(
+				http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = ByTLS(r) }))
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+			r.RemoteAddr, r.Header["X-Forwarded-Proto"] = tt.from, tt.proto
+			for name, value := range map[string]string{"X-Forwarded-Ssl": "on", "X-Forwarded-Scheme": "https", "Front-End-Https": "on", "Forwarded": "proto=https"} {
+				r.Header.Set(name, value)
+			}
+			h.ServeHTTP(httptest.NewRecorder(), r)
+			if got != tt.want {
+				t.Errorf("by TLS = %v, want %v", got, tt.want)
+			}
+		})
+	}
+	direct := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://example.com/", nil)
+	if !ByTLS(direct) {
+		t.Error("a connection that is TLS itself is not by TLS")
+	}
+}
+
 func TestWithoutTrustedProxiesNobodyNamesTheClient(t *testing.T) {
 	var got netip.Addr
 	h := Behind(nil)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = Client(r) }))

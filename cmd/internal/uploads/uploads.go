@@ -19,7 +19,7 @@ type Settings struct {
 	MaxDownloads   int              `env:"MAX_DOWNLOADS" envDefault:"256" doc:"downloads at once, each some 4 MiB of memory; one more is answered 503"`
 	Stall          settings.Seconds `env:"STALL_SECONDS" envDefault:"30" doc:"a sender silent for this long is cut off with 408"`
 	Sweep          settings.Seconds `env:"SWEEP_SECONDS" envDefault:"10" doc:"how often to look for jobs nobody was rung for, and for garbage"`
-	TrustedProxies []netip.Prefix   `env:"TRUSTED_PROXIES" doc:"networks of the proxies in front, as 10.244.0.0/16,fd00::/8: their X-Forwarded-For says who the client is; without it whoever connects is"`
+	TrustedProxies []netip.Prefix   `env:"TRUSTED_PROXIES" doc:"networks of the proxies in front, as 10.244.0.0/16,fd00::/8: their X-Forwarded-For says who the client is, their X-Forwarded-Proto whether it speaks TLS; without it whoever connects is"`
 }
 
 // Validate reports what the variables cannot be.
