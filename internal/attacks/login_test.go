@@ -111,6 +111,19 @@ var logins = []row{
 		_, got = p.login(p.clientAt(p.place()), testsuite.Basic(who.Email, who.Password))
 		p.is("the right password from elsewhere", got, "200")
 	}},
+	{number: 21, attack: "20 wrong passwords by the login form", expected: "429 as at /login, for both doors", try: func(p *probe) {
+		who := p.user()
+		guess := func(password string) string {
+			_, got := p.send(loginForm(who.Email, password))
+			return got
+		}
+		for range 20 {
+			p.is("guess", guess("wrong"), invalid, "429 too many failed logins, try again later")
+		}
+		p.is("the right password", guess(who.Password), "429 too many failed logins, try again later")
+		_, got := p.login(p.client, testsuite.Basic(who.Email, who.Password))
+		p.is("the right password at /login", got, "429 too many failed logins, try again later")
+	}},
 	{number: 22, attack: "passwords of 1 MB and 10 KB, of 65 bytes less one or with another last one, with a NUL, composed and decomposed letters", expected: "431, 401; nothing is cut off", try: func(p *probe) {
 		const long, nfc, nfd = "a password of 64 bytes and more, of which the last ones count too: 1", "pässwörd", "pa\u0308sswo\u0308rd"
 		a := p.Add(p, user.User{Password: auth.Hash(long), Admin: true})

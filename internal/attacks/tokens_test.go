@@ -218,15 +218,24 @@ var tokens = []row{
 			}
 		}
 	}},
-	{number: 17, attack: "a good token in the query, a cookie, another header", expected: "ignored: 401 missing credentials", try: func(p *probe) {
+	{number: 17, attack: "a good token in the query, a cookie, another header", expected: "ignored: 401 missing credentials; only the session's cookie counts, and no header goes before it but Authorization", try: func(p *probe) {
 		for variant, r := range map[string]testsuite.Request{
-			"query":  {Path: "/jobs?token=" + p.me.Token + "&access_token=" + p.me.Token},
-			"cookie": {Path: "/jobs", Header: http.Header{"Cookie": {"token=" + p.me.Token + "; Authorization=Bearer " + p.me.Token}}},
-			"header": {Path: "/jobs", Header: http.Header{"X-Authorization": {"Bearer " + p.me.Token}, "X-Access-Token": {p.me.Token}, "Proxy-Authorization": {"Bearer " + p.me.Token}}},
+			"query":   {Path: "/jobs?token=" + p.me.Token + "&access_token=" + p.me.Token + "&session=" + p.me.Token},
+			"cookie":  {Path: "/jobs", Header: http.Header{"Cookie": {"token=" + p.me.Token + "; Authorization=Bearer " + p.me.Token}}},
+			"cookies": {Path: "/jobs", Header: http.Header{"Cookie": {"Session=" + p.me.Token + "; sessions=" + p.me.Token + "; session=; __Secure-session=" + p.me.Token}}},
+			"by TLS":  {Path: "/jobs", Header: http.Header{"Cookie": {"__Host-session=" + p.me.Token}, "X-Forwarded-Proto": {"https"}}}, // of no trusted proxy
+			"header":  {Path: "/jobs", Header: http.Header{"X-Authorization": {"Bearer " + p.me.Token}, "X-Access-Token": {p.me.Token}, "Proxy-Authorization": {"Bearer " + p.me.Token}}},
 		} {
 			_, got := p.send(r)
 			p.is(variant, got, "401 missing credentials")
 		}
+		cookie := http.Header{"Cookie": {"session=" + p.me.Token}}
+		_, got := p.send(testsuite.Request{Path: "/jobs", Header: cookie})
+		p.is("session", got, "200")
+		_, got = p.send(testsuite.Request{Path: "/jobs", Header: cookie, Auth: "Bearer " + p.me.Token + "x"})
+		p.is("session, beside a bad header", got, "403 not authorized")
+		_, got = p.send(testsuite.Request{Path: "/jobs", Header: http.Header{"Cookie": {"session=" + p.me.Token + "; session=" + p.me.Token}}})
+		p.is("two sessions", got, "403 not authorized")
 	}},
 	{number: 18, attack: `admin false, "true", 1, null, absent`, expected: "401 not authorized for false and absent, 403 for what is no boolean", try: func(p *probe) {
 		exp := time.Now().Unix() + 600

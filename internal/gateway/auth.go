@@ -99,20 +99,20 @@ func (a *Auth) ask(ctx context.Context, path string, authorization []string, cli
 	return reply{resp.StatusCode, resp.Header, body}, nil
 }
 
-// validate returns whose token it is. Only auth itself can make a token bad: whatever else goes wrong is not the user's
+// validate returns what the token says of its user. Only auth itself can make a token bad: whatever else goes wrong is not the user's
 // fault.
-func (a *Auth) validate(ctx context.Context, authorization []string) (username string, err error) {
+func (a *Auth) validate(ctx context.Context, authorization []string) (claims, error) {
 	switch {
 	case len(authorization) == 0 || len(authorization) == 1 && authorization[0] == "":
-		return "", errNoToken
+		return claims{}, errNoToken
 	case len(authorization) > 1:
-		return "", errBadToken
+		return claims{}, errBadToken
 	}
 	answer, err := a.claims(ctx, authorization)
 	if err != nil {
-		return "", err
+		return claims{}, err
 	}
-	return answer.username()
+	return answer.claims()
 }
 
 // claims are what auth says of the token.
@@ -132,10 +132,10 @@ func (a *Auth) claims(ctx context.Context, authorization []string) (reply, error
 	return answer, err
 }
 
-// pass returns auth's answer to a client's request: one of these statuses, or when to come again. Whatever else answers is
-// not auth.
-func (a *Auth) pass(r *http.Request, path string, statuses ...int) (reply, error) {
-	answer, err := a.ask(r.Context(), path, r.Header.Values("Authorization"), web.Client(r))
+// pass returns auth's answer to a client's credentials: one of these statuses, or when to come again. Whatever else answers
+// is not auth.
+func (a *Auth) pass(r *http.Request, path string, authorization []string, statuses ...int) (reply, error) {
+	answer, err := a.ask(r.Context(), path, authorization, web.Client(r))
 	if err == nil && !slices.Contains(statuses, answer.status) && answer.header.Get("Retry-After") == "" {
 		err = fmt.Errorf("auth answers %s with %d", path, answer.status)
 	}
@@ -153,38 +153,50 @@ func (a *Auth) note(ctx context.Context, well bool) {
 	}
 }
 
-// username takes the claims apart.
-func (r reply) username() (string, error) {
-	var claims struct {
-		Username string `json:"username"`
-		Admin    any    `json:"admin"` // only true is true: not "true", not 1
+// claims are what auth says of a good token.
+type claims struct {
+	Username string `json:"username"`
+	Admin    any    `json:"admin"` // only true is true: not "true", not 1
+	Exp      int64  `json:"exp"`   // seconds since 1970
+}
+
+// claims takes auth's answer apart.
+func (r reply) claims() (c claims, err error) {
+	if err := json.Unmarshal(r.body, &c); err != nil {
+		return c, fmt.Errorf("read auth's claims: %w", err)
 	}
-	if err := json.Unmarshal(r.body, &claims); err != nil {
-		return "", fmt.Errorf("read auth's claims: %w", err)
+	if !job.IsAddress(c.Username) { // no message could carry it and no mail reach it
+		return c, fmt.Errorf("%w: its user name is no e-mail address", errBadToken)
 	}
-	if !job.IsAddress(claims.Username) { // no message could carry it and no mail reach it
-		return "", fmt.Errorf("%w: its user name is no e-mail address", errBadToken)
+	if c.Admin != true {
+		return c, errNotAdmin
 	}
-	if claims.Admin != true {
-		return "", errNotAdmin
-	}
-	return claims.Username, nil
+	return c, nil
 }
 
 // login passes on what auth answers to a name and a password.
 func (s *Service) login(w http.ResponseWriter, r *http.Request) error {
-	answer, err := s.cfg.Auth.pass(r, "/login", http.StatusOK, http.StatusUnauthorized)
+	answer, err := s.cfg.Auth.pass(r, "/login", r.Header.Values("Authorization"), http.StatusOK, http.StatusUnauthorized)
 	return passOn(w, r, answer, err)
 }
 
 // logout passes on what auth answers to a token that is to end, or with ?all=true to all of its user.
 func (s *Service) logout(w http.ResponseWriter, r *http.Request) error {
+	authorization, err := credentials(r)
+	if err != nil {
+		return err
+	}
+	answer, err := s.endToken(r, authorization)
+	return passOn(w, r, answer, err)
+}
+
+// endToken asks auth to end the token.
+func (s *Service) endToken(r *http.Request, authorization []string) (reply, error) {
 	path := "/logout"
 	if all := r.URL.Query().Get("all"); all != "" {
 		path += "?" + url.Values{"all": {all}}.Encode()
 	}
-	answer, err := s.cfg.Auth.pass(r, path, http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden)
-	return passOn(w, r, answer, err)
+	return s.cfg.Auth.pass(r, path, authorization, http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden)
 }
 
 // passOn answers as auth has, a refusal as a problem if the client asks for JSON. What is broken about auth is not passed
@@ -194,8 +206,7 @@ func passOn(w http.ResponseWriter, r *http.Request, answer reply, err error) err
 		return err
 	}
 	if answer.status >= http.StatusBadRequest && web.WantsJSON(r) {
-		seconds, _ := strconv.Atoi(answer.header.Get("Retry-After")) // absent is none
-		return &web.Refusal{Code: answer.status, Text: string(answer.body), RetryAfter: time.Duration(seconds) * time.Second}
+		return answer.refusal()
 	}
 	for _, name := range []string{"Content-Type", "Retry-After"} {
 		if v := answer.header.Get(name); v != "" {
@@ -207,14 +218,24 @@ func passOn(w http.ResponseWriter, r *http.Request, answer reply, err error) err
 	return nil
 }
 
+// refusal is auth's answer, as an error that is answered alike.
+func (r reply) refusal() *web.Refusal {
+	seconds, _ := strconv.Atoi(r.header.Get("Retry-After")) // absent is none
+	return &web.Refusal{Code: r.status, Text: string(r.body), RetryAfter: time.Duration(seconds) * time.Second}
+}
+
 // user lets only requests with a good token through to h, and tells it whose.
 func (s *Service) user(h func(w http.ResponseWriter, r *http.Request, user string) error) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		user, err := s.cfg.Auth.validate(r.Context(), r.Header.Values("Authorization"))
+		authorization, err := credentials(r)
 		if err != nil {
 			return err
 		}
-		web.Note(r.Context(), "user", user)
-		return h(w, r, user)
+		c, err := s.cfg.Auth.validate(r.Context(), authorization)
+		if err != nil {
+			return err
+		}
+		web.Note(r.Context(), "user", c.Username)
+		return h(w, r, c.Username)
 	}
 }

@@ -15,6 +15,9 @@ var (
 	errBadToken = errors.New("token refused")
 	errNotAdmin = errors.New("not an admin")
 
+	errForeign     = errors.New("request by another site's page")
+	errNoLoginForm = errors.New("not a form with one email and one password")
+
 	errNotOneFile = errors.New("not exactly one file")
 	errEmpty      = errors.New("file is empty")
 	errTooLarge   = errors.New("file is too large")
@@ -47,6 +50,9 @@ var answers = web.Errors{
 	{Err: errNoToken, Refusal: web.Refusal{Code: http.StatusUnauthorized, Text: "missing credentials"}},
 	{Err: errBadToken, Refusal: web.Refusal{Code: http.StatusForbidden, Text: "not authorized"}},
 	{Err: errNotAdmin, Refusal: web.Refusal{Code: http.StatusUnauthorized, Text: "not authorized"}},
+
+	{Err: errForeign, Refusal: web.Refusal{Code: http.StatusForbidden, Text: "a page of another site has sent this: use this site's own page"}},
+	{Err: errNoLoginForm, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "send one email and one password as application/x-www-form-urlencoded, 8 KiB at most"}},
 
 	{Err: errNotOneFile, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "exactly 1 file required"}},
 	{Err: errEmpty, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "the file is empty"}},

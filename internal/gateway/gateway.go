@@ -123,6 +123,8 @@ func (s *Service) Routes() http.Handler {
 
 	r.Post("/login", h(s.login))
 	r.Post("/logout", h(s.logout))
+	r.Post("/session", h(s.beginSession))
+	r.Post("/session/end", h(s.endSession))
 	r.Post("/upload", h(s.user(s.upload)))
 	r.Get("/download", h(s.user(s.download)))
 	r.Head("/download", h(s.user(s.download)))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,9 +53,10 @@ type system struct {
 	dir          string
 	authServer   *httptest.Server
 
-	mu   sync.Mutex
-	auth http.HandlerFunc // answers instead of the auth service, unless nil
-	rung []string         // the jobs
+	mu    sync.Mutex
+	auth  http.HandlerFunc // answers instead of the auth service, unless nil
+	rung  []string         // the jobs
+	ended []string         // tokens
 }
 
 // setAuth has h answer instead of the auth service.
@@ -93,7 +95,10 @@ func start(t *testing.T, tweak ...func(*rig, *gateway.Config)) *rig {
 	r.addr = server.Listener.Addr().String()
 	transport := &http.Transport{ExpectContinueTimeout: wait, MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
-	r.client = &http.Client{Transport: transport, Timeout: time.Minute}
+	r.client = &http.Client{
+		Transport: transport, Timeout: time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return r
 }
 
@@ -135,7 +140,11 @@ func (r *rig) rings(id string) (n int) {
 	return n
 }
 
-// serveAuth takes "Bearer <e-mail>" for a token and "guest:" before it for one without the claim admin.
+// exp is when every token ends.
+const exp = 2_000_000_000
+
+// serveAuth takes "Bearer <e-mail>" for a token and "guest:" before it for one without the claim admin. The password
+// sid123 gets anybody the one, and guest the other.
 func (r *rig) serveAuth(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	auth := r.auth
@@ -144,14 +153,37 @@ func (r *rig) serveAuth(w http.ResponseWriter, req *http.Request) {
 		auth(w, req)
 		return
 	}
+	if email, password, ok := req.BasicAuth(); ok && req.URL.Path == "/login" {
+		if token, ok := map[string]string{"sid123": email, "guest": "guest:" + email}[password]; ok {
+			fmt.Fprint(w, token)
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprint(w, "invalid credentials")
+		return
+	}
 	who, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer ")
+	if r.hasEnded(who, req.URL.Path == "/logout") {
+		ok = false
+	}
 	who, guest := strings.CutPrefix(who, "guest:")
 	if !ok || !strings.Contains(who, "@") {
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprint(w, "not authorized")
 		return
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"username": who, "admin": !guest, "exp": 2e9, "iat": 1e9})
+	_ = json.NewEncoder(w).Encode(map[string]any{"username": who, "admin": !guest, "exp": exp, "iat": 1e9})
+}
+
+// hasEnded reports whether the token has ended before, and ends it if it is to.
+func (r *rig) hasEnded(token string, end bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := slices.Contains(r.ended, token)
+	if end {
+		r.ended = append(r.ended, token)
+	}
+	return before
 }
 
 // upload uploads as a user does and returns the job.

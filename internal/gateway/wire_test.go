@@ -21,6 +21,7 @@ type request struct {
 	method string // GET, or POST if there is a form or a body
 	path   string
 	token  string // "-" sends none
+	cookie string // the header; with it no token is sent
 	header http.Header
 	form   []part
 	body   io.Reader
@@ -78,6 +79,10 @@ func (r *rig) request(q request) *http.Request {
 		req.ContentLength = q.bytes
 	}
 	req.Header = q.header
+	if q.cookie != "" {
+		req.Header.Set("Cookie", q.cookie)
+		q.token = cmp.Or(q.token, "-")
+	}
 	if q.token == "" {
 		q.token = sid
 	}
