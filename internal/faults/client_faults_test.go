@@ -88,7 +88,7 @@ func uploadsAreCut(t *testing.T, r *rig) string {
 func refusals(t *testing.T, gateway *testsuite.Process) (n float64) {
 	t.Helper()
 	for name, number := range metrics(t, gateway) {
-		if strings.HasPrefix(name, "http_request_seconds_count{") && strings.Contains(name, `route="/upload"`) && !strings.Contains(name, `code="200"`) {
+		if strings.HasPrefix(name, "http_requests_total{") && strings.Contains(name, `route="/upload"`) && !strings.Contains(name, `code="200"`) {
 			n += number
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -53,16 +52,13 @@ func RequestID(ctx context.Context) string {
 
 // Log gives each request an id and writes one line about it when it has ended, and counts it, with status 0 if it is broken
 // off unanswered. A handler that panics has its stack logged and is answered with 500.
-func Log(log *slog.Logger, metrics prometheus.Registerer) func(http.Handler) http.Handler {
-	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "http_request_seconds", Help: "Time from the request's header to the end of its answer.",
-		Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10, 60, 600},
-	}, []string{"route", "method", "code"})
-	metrics.MustRegister(seconds)
+func Log(log *slog.Logger, registry prometheus.Registerer) func(http.Handler) http.Handler {
+	counted := newMetrics(registry)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start, e := time.Now(), &event{id: newRequestID()}
 			rec := record(w)
+			rec.streams = counted.streams
 			rec.Header().Set("X-Request-Id", e.id)
 			r = r.WithContext(context.WithValue(r.Context(), eventKey{}, e))
 			defer func() {
@@ -78,7 +74,7 @@ func Log(log *slog.Logger, metrics prometheus.Registerer) func(http.Handler) htt
 				if code == 0 && cause == nil {
 					code = http.StatusOK // nothing written: net/http answers 200
 				} // else there is no answer
-				seconds.WithLabelValues(route(r), method(r), fmt.Sprint(code)).Observe(took.Seconds())
+				counted.ended(r, rec, code, took)
 				e.write(log, r, code, rec.bytes, took)
 				if cause != nil {
 					panic(http.ErrAbortHandler)
@@ -97,24 +93,6 @@ func (e *event) write(log *slog.Logger, r *http.Request, code int, bytes int64, 
 		"took", took.Round(time.Microsecond).String(), "client", r.RemoteAddr,
 	}, e.facts...)
 	log.Log(r.Context(), e.level, "request", facts...)
-}
-
-// route is the pattern that matched, so that metrics have one label for all jobs.
-func route(r *http.Request) string {
-	if ctx := chi.RouteContext(r.Context()); ctx != nil && ctx.RoutePattern() != "" {
-		return ctx.RoutePattern()
-	}
-	return "none"
-}
-
-// method keeps a client from making up labels.
-func method(r *http.Request) string {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		return r.Method
-	default:
-		return "other"
-	}
 }
 
 // Secure sets the headers that every answer has. A chunked request is the last of its connection: it may have had a length
@@ -145,8 +123,10 @@ const writeTime = 30 * time.Second
 // recorder remembers what was answered.
 type recorder struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
+	status  int
+	bytes   int64
+	stream  bool             // of events
+	streams prometheus.Gauge // nil where nobody counts
 }
 
 func record(w http.ResponseWriter) *recorder {
@@ -159,6 +139,10 @@ func record(w http.ResponseWriter) *recorder {
 func (r *recorder) WriteHeader(code int) {
 	if r.status == 0 && code >= 200 { // 1xx come before the answer
 		r.status = code
+		if r.streams != nil && isStream(r.Header()) {
+			r.stream = true
+			r.streams.Inc()
+		}
 		// A client that takes nothing of its answer holds a goroutine no longer than this. Whoever sends much extends it.
 		_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(writeTime))
 	}
