@@ -62,7 +62,7 @@ func operate(ctx context.Context, args []string, out io.Writer, environ []string
 	if err != nil {
 		return fmt.Errorf("gateway %s: mend the environment:\n%w", o.name, err)
 	}
-	b, err := backend.Connect("gateway "+o.name, cfg, 0, nil)
+	b, err := backend.Connect("gateway "+o.name, cfg, 0, nil, nil)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func open(t *testing.T) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := backend.Connect(t.Name(), cfg, 0, nil)
+	b, err := backend.Connect(t.Name(), cfg, 0, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

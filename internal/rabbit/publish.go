@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -25,6 +26,7 @@ type publisher struct {
 	gate    *gate
 	heard   chan struct{}    // see listen
 	orphans chan amqp.Return // the first message of the session that was returned
+	asking  atomic.Bool      // see Buried
 
 	mu       sync.Mutex
 	ended    bool

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"mp3converter/internal/job"
@@ -24,21 +25,23 @@ import (
 
 // Config says which broker, and how patient to be. Only URL is required.
 type Config struct {
-	URL             string        // amqp:// or amqps:// with user, password and virtual host; it never reaches a log or an error
-	Name            string        // what the broker shows its operator for the connections; default "mp3converter"
-	QueueType       string        // "quorum", the default, or "classic"
-	ConfirmTimeout  time.Duration // a Publish without an answer for this long has failed; default 5 s
-	Grace           time.Duration // how long handlers may go on after Consume is told to stop; 0 is not at all
-	Pause           time.Duration // the first pause after a failure, doubled up to 30 s by each further one; default 1 s
-	Renew           time.Duration // how often a consumer without work subscribes anew: RabbitMQ does not always tell it that its queue was deleted, and made again; default 1 min
-	ConsumerTimeout time.Duration // how long a handler may take before the broker gives its message to others; 0 leaves it to the broker (30 min). RabbitMQ before 3.12 ignores it.
-	Log             *slog.Logger  // nil discards
+	URL             string                // amqp:// or amqps:// with user, password and virtual host; it never reaches a log or an error
+	Name            string                // what the broker shows its operator for the connections; default "mp3converter"
+	QueueType       string                // "quorum", the default, or "classic"
+	ConfirmTimeout  time.Duration         // a Publish without an answer for this long has failed; default 5 s
+	Grace           time.Duration         // how long handlers may go on after Consume is told to stop; 0 is not at all
+	Pause           time.Duration         // the first pause after a failure, doubled up to 30 s by each further one; default 1 s
+	Renew           time.Duration         // how often a consumer without work subscribes anew: RabbitMQ does not always tell it that its queue was deleted, and made again; default 1 min
+	ConsumerTimeout time.Duration         // how long a handler may take before the broker gives its message to others; 0 leaves it to the broker (30 min). RabbitMQ before 3.12 ignores it.
+	Log             *slog.Logger          // nil discards
+	Metrics         prometheus.Registerer // nil keeps them from everybody
 }
 
 // Broker publishes over one connection and consumes over another, or several if Consume is called several times.
 type Broker struct {
 	cfg        Config
 	log        *slog.Logger
+	metrics    metrics
 	publishing *link[*publisher]
 	stop       context.CancelFunc
 	done       chan struct{} // closed when the publishing connection is gone for good
@@ -59,7 +62,7 @@ func New(cfg Config) *Broker {
 	cfg = cfg.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
 	b := &Broker{
-		cfg: cfg, log: cfg.Log,
+		cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Metrics),
 		publishing: newLink[*publisher](cfg.Name + " publishing"),
 		stop:       cancel, done: make(chan struct{}),
 		consuming: map[*link[*session]]struct{}{},
@@ -141,9 +144,11 @@ const (
 // after a second if there has been no time to make one; without an answer, after Config.ConfirmTimeout. A failed message
 // may have arrived all the same.
 func (b *Broker) Publish(ctx context.Context, queue string, m job.Message) error {
+	start := time.Now()
 	err := b.send(ctx, queue, queue, amqp.Publishing{
 		ContentType: "application/json", AppId: appID, Type: messageType, Body: m.Encode(),
 	})
+	b.metrics.sent(queue, err, time.Since(start))
 	if err != nil {
 		return fmt.Errorf("publish to %s: %w", queue, err)
 	}

@@ -29,9 +29,11 @@ func (c *consumer) process(d delivery, failures int) int {
 		return failures
 	}
 	start := time.Now()
+	c.b.metrics.delivered(c.queue, d.Delivery)
 	m, err := c.attempt(d)
-	v := judge(err, c.ctx.Err() != nil)
-	c.log(v, m, err, time.Since(start))
+	v, took := judge(err, c.ctx.Err() != nil), time.Since(start)
+	c.b.metrics.judged(c.queue, v, took)
+	c.log(v, m, err, took)
 	if v == bury {
 		v = c.bury(d, err)
 	}

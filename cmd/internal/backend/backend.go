@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/doorbell"
 	"mp3converter/internal/job"
@@ -68,7 +70,7 @@ type Backend struct {
 // Open is Connect for a service. It is ready when MongoDB is there; whether it needs the broker too depends on whether it
 // consumes. writes are the databases whose indexes it looks after: those that it writes to.
 func Open(p *daemon.Process, s Settings, writes ...mongodb.Database) (*Backend, error) {
-	b, err := Connect(p.Name, s, p.Grace(), p.Log)
+	b, err := Connect(p.Name, s, p.Grace(), p.Log, p.Metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +80,9 @@ func Open(p *daemon.Process, s Settings, writes ...mongodb.Database) (*Backend, 
 	return b, nil
 }
 
-// Connect connects in the background: it waits for nobody. Consumers have the grace to end in; a nil log discards.
-func Connect(name string, s Settings, grace time.Duration, log *slog.Logger) (*Backend, error) {
+// Connect connects in the background: it waits for nobody. Consumers have the grace to end in; a nil log discards, and so do
+// nil metrics.
+func Connect(name string, s Settings, grace time.Duration, log *slog.Logger, metrics prometheus.Registerer) (*Backend, error) {
 	client, err := mongodb.Connect(string(s.MongoDB), name, mongodb.CommandTimeout(s.MongoDBTimeout.D()))
 	if err != nil {
 		return nil, fmt.Errorf("MONGODB_URI: %w", err)
@@ -88,7 +91,7 @@ func Connect(name string, s Settings, grace time.Duration, log *slog.Logger) (*B
 		Videos: client.Videos(), MP3s: client.MP3s(), Ledger: client.Jobs(), Rules: s.Rules.Job(), settings: s, client: client,
 		Broker: rabbit.New(rabbit.Config{
 			URL: string(s.RabbitMQ), Name: name, QueueType: s.QueueType, ConfirmTimeout: s.Confirm.D(),
-			Grace: grace, ConsumerTimeout: s.ConsumerTimeout.D(), Log: log,
+			Grace: grace, ConsumerTimeout: s.ConsumerTimeout.D(), Log: log, Metrics: metrics,
 		}),
 	}
 	b.Doorbell = doorbell.Doorbell{Ledger: b.Ledger, Publish: b.publish, Rules: b.Rules}
@@ -133,6 +136,11 @@ func (b *Backend) Close() {
 
 func (b *Backend) publish(ctx context.Context, to job.Bell, m job.Message) error {
 	return b.Broker.Publish(ctx, b.queue(to), m)
+}
+
+// Buried returns how many dead letters there are, by the queue that they are in.
+func (b *Backend) Buried(ctx context.Context) (map[string]int, error) {
+	return b.Broker.Buried(ctx, b.Queues()...)
 }
 
 // Queues are the names of those that ring.
