@@ -43,7 +43,7 @@ func run(p *daemon.Process, cfg config) error {
 	p.Wants("auth", auth.Ready) // without it every request is answered with 503, which nobody would say for an unready gateway
 	parts := gateway.Config{
 		Auth: auth, Videos: stores.Videos, MP3s: stores.MP3s, Ledger: stores.Ledger, Ring: stores.Doorbell.Ring,
-		Rules: stores.Rules, Log: p.Log, Metrics: p.Metrics,
+		Backlog: stores.Ledger.Backlog, DeadLetters: stores.Buried, Rules: stores.Rules, Log: p.Log, Metrics: p.Metrics,
 	}
 	cfg.Uploads.Apply(&parts)
 	service := gateway.New(parts)

@@ -155,7 +155,7 @@ func (s *suite) serveGateway() error {
 	s.p.Defer(client.Close)
 	parts := gateway.Config{
 		Auth: client, Videos: s.videos, MP3s: s.mp3s, Ledger: s.db.Jobs(), Ring: s.bell.Ring, Rules: s.rules,
-		Log: s.p.Log, Metrics: s.p.Metrics,
+		Backlog: s.db.Jobs().Backlog, Log: s.p.Log, Metrics: s.p.Metrics,
 	}
 	s.cfg.Uploads.Apply(&parts)
 	service := gateway.New(parts)

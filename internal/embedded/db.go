@@ -32,8 +32,11 @@ var usage string
 //go:embed alternatives.sql
 var alternatives string
 
+//go:embed backlog.sql
+var backlog string
+
 // versions holds what brings a database of version i (PRAGMA user_version) to i+1. Only append: others have the old ones.
-var versions = [...]string{schema, sessions, usage, alternatives}
+var versions = [...]string{schema, sessions, usage, alternatives, backlog}
 
 // readers is how many reads run at once. Each connection has a page cache of 2 MB.
 const readers = 4

@@ -27,7 +27,7 @@ const (
 	keyQuery = `SELECT body FROM jobs WHERE key = ?`
 
 	updateStatement = `UPDATE jobs SET version = ?2, owner = ?3, key = ?4, visible = ?5, ring_at = ?6, clean_at = ?7, body = ?8,
-		state = ?9, bytes = ?10 WHERE id = ?1 AND version = ?2 - 1`
+		state = ?9, bytes = ?10, since = ?11 WHERE id = ?1 AND version = ?2 - 1`
 
 	removeStatement = `DELETE FROM jobs WHERE id = ?`
 
@@ -48,8 +48,8 @@ const (
 
 // Insert stores a new job at Version 1; fs.ErrExist if its ID or Key is taken.
 func (l *Ledger) Insert(ctx context.Context, j job.Job) error {
-	const statement = `INSERT INTO jobs (id, version, owner, key, visible, ring_at, clean_at, body, state, bytes)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	const statement = `INSERT INTO jobs (id, version, owner, key, visible, ring_at, clean_at, body, state, bytes, since)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	j.Version = 1
 	if _, err := l.store(ctx, statement, j); err != nil {
 		return fmt.Errorf("insert job %s: %w", j.ID, err)
@@ -160,7 +160,8 @@ func (l *Ledger) store(ctx context.Context, statement string, j job.Job) (bool, 
 		return false, err
 	}
 	stored, err := changed(l.db.write.ExecContext(ctx, statement,
-		j.ID, j.Version, j.Owner, j.Key, j.Visible(), millis(j.RingAt), millis(j.CleanAt), string(body), j.State, j.VideoBytes+j.MP3Bytes))
+		j.ID, j.Version, j.Owner, j.Key, j.Visible(), millis(j.RingAt), millis(j.CleanAt), string(body), j.State, j.VideoBytes+j.MP3Bytes,
+		millis(j.Since)))
 	if taken(err) {
 		return false, fs.ErrExist
 	}

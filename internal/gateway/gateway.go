@@ -49,6 +49,9 @@ type Config struct {
 	Ring   func(ctx context.Context, j job.Job) error // rings for the job as read from the ledger: doorbell.Doorbell's
 	Rules  job.Rules
 
+	Backlog     func(ctx context.Context) (job.Backlog, error)    // what metrics tell of all jobs; nil tells nothing
+	DeadLetters func(ctx context.Context) (map[string]int, error) // by queue, the same
+
 	MaxUpload      int64         // bytes of one file; 0 is 4 GiB
 	MaxUploads     int           // at once; 0 is 64
 	MaxUploadsEach int           // of one user at once; 0 is three quarters of MaxUploads

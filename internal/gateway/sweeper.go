@@ -45,6 +45,7 @@ type sweeper struct {
 	ledger  Rounds
 	ring    func(context.Context, job.Job) error
 	cleaner cleaner
+	watch   *watch
 	every   time.Duration
 	log     *slog.Logger
 
@@ -57,7 +58,7 @@ func newSweeper(cfg Config) *sweeper {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	s := &sweeper{
-		ledger: cfg.Ledger, ring: cfg.Ring, cleaner: newCleaner(cfg), every: cfg.SweepEvery, log: cfg.Log,
+		ledger: cfg.Ledger, ring: cfg.Ring, cleaner: newCleaner(cfg), watch: newWatch(cfg), every: cfg.SweepEvery, log: cfg.Log,
 		rung:    count("sweeper_rung_total", "Jobs that the sweeper rang for."),
 		cleaned: count("sweeper_cleaned_total", "Jobs whose garbage the sweeper removed."),
 		failed:  count("sweeper_failures_total", "Jobs that the sweeper could not see to, and lists that it could not get."),
@@ -88,6 +89,7 @@ func (s *sweeper) run(ctx context.Context) {
 
 // sweep reports whether there may be more that is due.
 func (s *sweeper) sweep(ctx context.Context) (more bool, err error) {
+	defer s.watch.look(ctx)
 	now := time.Now()
 	jobs, err := s.due(ctx, now)
 	if err != nil {

@@ -83,6 +83,10 @@ type Job struct {
 	Started time.Time `bson:"started,omitempty" json:"started,omitzero"` // the last claim
 	Ended   time.Time `bson:"ended,omitempty" json:"ended,omitzero"`     // converted or failed; the mail's Date
 
+	Since  time.Time     `bson:"since,omitempty" json:"since,omitzero"`    // while there is an MP3 to wait for: when the owner asked for it
+	Free   time.Time     `bson:"free,omitempty" json:"free,omitzero"`      // while Queued: from when on it can be claimed
+	Waited time.Duration `bson:"waited,omitempty" json:"waited,omitempty"` // before the last claim, while it was free
+
 	Extra string `bson:"extra,omitempty" json:"extra,omitempty"` // unknown fields of a foreign message, a JSON object
 }
 

@@ -38,7 +38,7 @@ func (j *Job) arrived(now time.Time, rules Rules, video File) {
 	if j.Name == "" {
 		j.Name = CleanName(video.Name)
 	}
-	j.ringFrom(stamp(now).Add(rules.RingAfter))
+	j.wanted(now, rules)
 }
 
 // Claim gives the job to a worker, which is to store its MP3 under the fresh id mp3 and to Renew before the lease runs
@@ -56,6 +56,7 @@ func (j *Job) Claim(now time.Time, rules Rules, worker, mp3 string) error {
 		j.fail(now, rules, ReasonCrashed, "") // Detail may be that of an attempt long excused
 		return nil
 	}
+	j.Waited, j.Free = j.free(now), time.Time{}
 	j.State, j.Attempt, j.Percent, j.Started, j.Worker = Converting, j.Attempt+1, 0, now, worker
 	j.NotBefore = time.Time{}
 	j.Tried = append(j.Tried, mp3)
@@ -196,7 +197,7 @@ func (j *Job) Retry(now time.Time, rules Rules) error {
 	j.Reason, j.Detail, j.Ended = "", "", time.Time{}
 	j.Mail, j.MailTries, j.MailError, j.MailSince = "", 0, "", time.Time{}
 	j.LeaseUntil, j.NotBefore, j.Worker = time.Time{}, time.Time{}, ""
-	j.ringFrom(stamp(now).Add(rules.RingAfter))
+	j.wanted(now, rules)
 	return nil
 }
 
@@ -206,6 +207,7 @@ func (j *Job) Delete(now time.Time) error {
 		return ErrState
 	}
 	j.State, j.Key = Deleted, OwnKey(j.ID)
+	j.Since, j.Free = time.Time{}, time.Time{}
 	j.RingAt, j.CleanAt = time.Time{}, stamp(now)
 	return nil
 }
@@ -302,10 +304,31 @@ func (j *Job) fail(now time.Time, rules Rules, reason Reason, detail string) {
 	j.end(now, rules)
 }
 
+// wanted has the owner wait for an MP3 from now on.
+func (j *Job) wanted(now time.Time, rules Rules) {
+	j.Since = stamp(now)
+	j.Free = j.Since
+	j.ringFrom(j.Since.Add(rules.RingAfter))
+}
+
+// free is for how long the job could have been claimed: if nobody gave it back its worker is dead, and it is since the lease
+// ran out.
+func (j *Job) free(now time.Time) time.Duration {
+	since := j.Free
+	if j.State == Converting {
+		since = j.LeaseUntil
+	}
+	if since.IsZero() { // queued by an older version
+		return 0
+	}
+	return max(0, now.Sub(since))
+}
+
 // end is what converted and failed jobs have in common: a mail is owed, and lost attempts may have left files.
 func (j *Job) end(now time.Time, rules Rules) {
 	now = stamp(now)
 	j.Ended, j.Mail = now, MailPending
+	j.Since, j.Free = time.Time{}, time.Time{}
 	j.LeaseUntil, j.NotBefore, j.Worker = time.Time{}, time.Time{}, ""
 	if _, mp3s := j.Garbage(); len(mp3s) > 0 {
 		j.CleanAt = now.Add(rules.CleanAfter)
@@ -317,9 +340,10 @@ func (j *Job) requeue(now time.Time, rules Rules, delay time.Duration, why strin
 	now = stamp(now)
 	j.State, j.Percent, j.Detail = Queued, 0, why
 	j.LeaseUntil, j.NotBefore, j.Worker = time.Time{}, time.Time{}, ""
+	j.Free = now.Add(delay)
 	ring := now.Add(rules.RingAfter)
 	if delay > 0 {
-		j.NotBefore = now.Add(delay)
+		j.NotBefore = j.Free
 		ring = j.NotBefore.Add(rules.Skew)
 	}
 	j.ringFrom(ring)

@@ -69,6 +69,7 @@ func jobsIndexes() []mongo.IndexModel {
 		index("tried"),
 		index("ring_at"),
 		index("clean_at"),
+		index("since"),
 	}
 }
 

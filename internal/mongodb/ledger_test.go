@@ -136,7 +136,7 @@ func TestIndexes(t *testing.T) {
 	}{
 		{c.Videos().files, gridfs}, {c.Videos().chunks, chunks},
 		{c.MP3s().files, gridfs}, {c.MP3s().chunks, chunks},
-		{c.Jobs().jobs, []string{"clean_at_1", "key_1 unique", "mp3_1", "owner_1__id_1", "owner_1_state_1_video_bytes_1_mp3_bytes_1", "ring_at_1", "state_1__id_1", "tried_1"}},
+		{c.Jobs().jobs, []string{"clean_at_1", "key_1 unique", "mp3_1", "owner_1__id_1", "owner_1_state_1_video_bytes_1_mp3_bytes_1", "ring_at_1", "since_1", "state_1__id_1", "tried_1"}},
 	} {
 		specs, err := tt.in.Indexes().ListSpecifications(t.Context())
 		if err != nil {

@@ -31,6 +31,7 @@ func TestLedger(t *testing.T, open func(t *testing.T) Ledger) {
 		"an mp3's job is found by its owner":                       ledgerByMP3,
 		"usage is what the owner's jobs take":                      ledgerUsage,
 		"of uploads at once the last sees all":                     ledgerUsageAtOnce,
+		"the backlog is what there is to do":                       ledgerBacklog,
 		"due is what must be rung or cleaned, the longest first":   ledgerDue,
 		"due is limited for each kind":                             ledgerDueLimit,
 		"due is never a job whose times were cleared":              ledgerDueCleared,

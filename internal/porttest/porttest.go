@@ -57,6 +57,8 @@ type Ledger interface {
 	// Usage returns what the owner's jobs take: all that were stored before the call, in whatever state they are by then. Its
 	// cost may grow with the owner's jobs, not with those of others.
 	Usage(ctx context.Context, owner string) (job.Usage, error)
+	// Backlog returns what there is to do, of all owners. Its cost may grow with what there is to do, not with what is done.
+	Backlog(ctx context.Context) (job.Backlog, error)
 	// Due returns jobs that are RingDue or CleanDue, at most limit of each, the longest due first; cost independent of how many jobs are not due.
 	Due(ctx context.Context, now time.Time, limit int) ([]job.Job, error)
 }
