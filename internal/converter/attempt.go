@@ -17,6 +17,7 @@ import (
 	"mp3converter/internal/job"
 	"mp3converter/internal/partial"
 	"mp3converter/internal/spool"
+	"mp3converter/internal/stage"
 )
 
 // attempt is one try at one job.
@@ -83,12 +84,17 @@ func (a *attempt) work(ctx context.Context, progress func(int)) (made, error) {
 }
 
 // convert makes the MP3, as soon as it may begin.
-func (a *attempt) convert(ctx context.Context, in *spool.File, out *os.File, progress func(int)) (time.Duration, error) {
-	if in.Left() >= 0 {
-		return a.cfg.Early(ctx, in, out, a.job.Name, a.job.Profile, progress)
+func (a *attempt) convert(ctx context.Context, in *spool.File, out *os.File, progress func(int)) (_ time.Duration, err error) {
+	early := in.Left() >= 0
+	if !early {
+		if err := in.Wait(); err != nil {
+			return 0, err
+		}
 	}
-	if err := in.Wait(); err != nil {
-		return 0, err
+	ctx, end := a.stages.Begin(ctx, stage.Encode)
+	defer func() { end(err) }()
+	if early {
+		return a.cfg.Early(ctx, in, out, a.job.Name, a.job.Profile, progress)
 	}
 	return a.cfg.Convert(ctx, in.Scratch(), out, a.job.Name, a.job.Profile, progress)
 }
@@ -99,29 +105,19 @@ const early = 4 << 20
 // spool copies the video, or the part of it that is needed, to a scratch file: an encoder seeks, and a store that goes away
 // in the middle must not look like a broken video. A large video that is copied whole is still to come when spool returns.
 func (a *attempt) spool(ctx context.Context) (*spool.File, error) {
-	f, video, err := a.cfg.Videos.Open(ctx, a.job.ID)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, &job.Failure{Reason: job.ReasonNoVideo}
-	case err != nil:
-		return nil, away(fmt.Errorf("open video: %w", err))
-	}
-	scratch, err := a.cfg.Temp()
+	ctx, end := a.stages.Begin(ctx, stage.Fetch)
+	scratch, video, n, err := a.open(ctx)
 	if err != nil {
-		video.Close()
-		return nil, away(fmt.Errorf("make a scratch file: %w", err))
-	}
-	n, err := a.part(scratch, f, video)
-	if err != nil {
-		video.Close()
-		scratch.Close()
+		end(err)
 		return nil, err
 	}
 	in := spool.Fill(scratch, a.job.VideoBytes, func(to io.Writer) error {
 		defer video.Close()
-		return a.rest(n, to, video)
+		err := a.rest(n, to, video)
+		end(err)
+		return err
 	})
-	if n == 0 && a.cfg.Early != nil && f.Bytes == a.job.VideoBytes && f.Bytes >= early {
+	if n == 0 && a.cfg.Early != nil && video.file.Bytes == a.job.VideoBytes && video.file.Bytes >= early {
 		return in, nil
 	}
 	if err := in.Wait(); err != nil {
@@ -129,6 +125,34 @@ func (a *attempt) spool(ctx context.Context) (*spool.File, error) {
 		return nil, err
 	}
 	return in, nil
+}
+
+// stored is a video in the store.
+type stored struct {
+	file job.File
+	io.ReadSeekCloser
+}
+
+// open opens the video, and copies the part of it that is needed, n bytes, to a scratch file; 0 if it is to be copied whole.
+func (a *attempt) open(ctx context.Context) (scratch *os.File, video stored, n int64, err error) {
+	video.file, video.ReadSeekCloser, err = a.cfg.Videos.Open(ctx, a.job.ID)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, video, 0, &job.Failure{Reason: job.ReasonNoVideo}
+	case err != nil:
+		return nil, video, 0, away(fmt.Errorf("open video: %w", err))
+	}
+	scratch, err = a.cfg.Temp()
+	if err != nil {
+		video.Close()
+		return nil, video, 0, away(fmt.Errorf("make a scratch file: %w", err))
+	}
+	n, err = a.part(scratch, video.file, video.ReadSeekCloser)
+	if err != nil {
+		video.Close()
+		scratch.Close()
+	}
+	return scratch, video, n, err
 }
 
 // part copies what Needed names of the video, with holes in place of the rest, if the store can tell that it is what was
@@ -185,7 +209,9 @@ func (a *attempt) fill(scratch io.Writer, video io.Reader) (int64, error) {
 var storeWaits = [...]time.Duration{200 * time.Millisecond, time.Second, 5 * time.Second, 15 * time.Second}
 
 // store puts the MP3 under the attempt's id.
-func (a *attempt) store(ctx context.Context, out *os.File) (job.File, error) {
+func (a *attempt) store(ctx context.Context, out *os.File) (_ job.File, err error) {
+	ctx, end := a.stages.Begin(ctx, stage.Store)
+	defer func() { end(err) }()
 	info, err := out.Stat()
 	if err != nil {
 		return job.File{}, away(fmt.Errorf("measure mp3: %w", err))

@@ -19,6 +19,7 @@ import (
 	"mp3converter/internal/job"
 	"mp3converter/internal/persist"
 	"mp3converter/internal/spool"
+	"mp3converter/internal/stage"
 )
 
 // Ledger keeps the jobs.
@@ -68,6 +69,7 @@ type Config struct {
 type Service struct {
 	cfg     Config
 	metrics metrics
+	stages  stage.Stages
 }
 
 // New returns a service; it does nothing until Handle is called.
@@ -75,7 +77,7 @@ func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{cfg: cfg, metrics: newMetrics(cfg.Metrics)}
+	return &Service{cfg: cfg, metrics: newMetrics(cfg.Metrics), stages: stage.New(cfg.Metrics)}
 }
 
 // Handle converts the job that the message rings for, if it needs it now. Nil settles the message: the job is where it
@@ -90,7 +92,9 @@ func (s *Service) Handle(ctx context.Context, m job.Message) error {
 		release = s.cfg.Hire()
 	}
 	defer release()
-	a, err := s.claim(ctx, m)
+	claiming, end := s.stages.Begin(ctx, stage.Claim)
+	a, err := s.claim(claiming, m)
+	end(err)
 	last, cancel := persist.Outlive(ctx)
 	defer cancel()
 	switch {
@@ -103,6 +107,7 @@ func (s *Service) Handle(ctx context.Context, m job.Message) error {
 		a.end(last, failed, a.job, nil)
 		return nil
 	}
+	s.stages.Took(stage.Wait, a.job.Waited)
 	s.metrics.running.Inc()
 	defer s.metrics.running.Dec()
 	made, err := a.run(ctx)

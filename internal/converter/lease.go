@@ -56,10 +56,11 @@ func (l *lease) renewUntil(ctx context.Context, lose context.CancelCauseFunc) {
 		if percent == noted && time.Since(renewed) < every-tick/2 {
 			continue
 		}
-		switch err := l.renew(ctx, every, int(percent)); {
+		switch j, err := l.renew(ctx, every, int(percent)); {
 		case err == nil:
 			renewed, noted = time.Now(), percent
 		case persist.MovedOn(err):
+			l.attempt.metrics.lost(l.attempt.job, j)
 			lose(job.ErrLost)
 			return
 		default:
@@ -69,12 +70,11 @@ func (l *lease) renewUntil(ctx context.Context, lose context.CancelCauseFunc) {
 }
 
 // renew gives the ledger no longer than until the next renewal is due.
-func (l *lease) renew(ctx context.Context, patience time.Duration, percent int) error {
+func (l *lease) renew(ctx context.Context, patience time.Duration, percent int) (job.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	a := l.attempt
-	_, err := a.cfg.Ledger.Update(ctx, a.job.ID, func(j *job.Job) error {
+	return a.cfg.Ledger.Update(ctx, a.job.ID, func(j *job.Job) error {
 		return j.Renew(time.Now(), a.cfg.Rules, a.job.Attempt, percent)
 	})
-	return err
 }

@@ -10,6 +10,7 @@ import (
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 	"mp3converter/internal/persist"
+	"mp3converter/internal/stage"
 )
 
 // What can come of an attempt: the label of the metric and the word in the log.
@@ -39,15 +40,18 @@ const maxDelay = 2 * time.Minute
 
 // commit makes the MP3 the job's, unless the job is no longer ours.
 func (a *attempt) commit(ctx context.Context, m made) error {
-	j, err := persist.Update(ctx, a.cfg.Ledger, a.job.ID, func(j *job.Job) error {
+	committing, end := a.stages.Begin(ctx, stage.Commit)
+	j, err := persist.Update(committing, a.cfg.Ledger, a.job.ID, func(j *job.Job) error {
 		return j.Commit(time.Now(), a.cfg.Rules, a.job.Attempt, m.mp3, m.duration)
 	})
+	end(err)
 	if err == nil {
 		err = failpoint.At(failpoint.MP3Committed)
 	}
 	switch {
 	case persist.MovedOn(err) && j.MP3 == a.mp3: // by our own commit, whose answer was lost
 	case persist.MovedOn(err):
+		a.metrics.lost(a.job, j)
 		a.discard(ctx)
 		a.end(ctx, lost, j, err)
 		return nil
@@ -70,6 +74,7 @@ func (a *attempt) giveBack(ctx context.Context, cause, told error) error {
 	j, err := persist.Update(ctx, a.cfg.Ledger, a.job.ID, change)
 	switch {
 	case persist.MovedOn(err):
+		a.metrics.lost(a.job, j)
 		a.end(ctx, lost, j, cause)
 		return nil
 	case err != nil:

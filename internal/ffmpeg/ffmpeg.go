@@ -38,14 +38,15 @@ import (
 
 // Runner runs ffmpeg. The zero value works, with the limits stated at each field.
 type Runner struct {
-	Path        string          // of the binary; default "ffmpeg", looked for in $PATH
-	Scratch     string          // folder for temporary files; default os.TempDir
-	MaxDuration time.Duration   // of sound; default 12 h
-	MaxBytes    int64           // an MP3 must be smaller; default 4 GiB
-	Sandbox     sandbox.Layers  // default what this kernel has
-	Spares      *sandbox.Spares // nil has each ffmpeg wait for a process
-	Cores       *Cores          // shared by all conversions of the machine; nil has each use one
-	MaxMemory   int64           // of ffmpeg's address space in bytes; default 1 GiB. Debian's needs 250 MB to load
+	Path        string                           // of the binary; default "ffmpeg", looked for in $PATH
+	Scratch     string                           // folder for temporary files; default os.TempDir
+	MaxDuration time.Duration                    // of sound; default 12 h
+	MaxBytes    int64                            // an MP3 must be smaller; default 4 GiB
+	Sandbox     sandbox.Layers                   // default what this kernel has
+	Spares      *sandbox.Spares                  // nil has each ffmpeg wait for a process
+	Cores       *Cores                           // shared by all conversions of the machine; nil has each use one
+	Spent       func(user, system time.Duration) // told of the processor's time that each process has used, at its end; nil tells nobody
+	MaxMemory   int64                            // of ffmpeg's address space in bytes; default 1 GiB. Debian's needs 250 MB to load
 
 	// A conversion may run for Wall, plus a second for every Pace seconds of sound made so far and every 16 MiB of
 	// video. Default 30 s and 5: a tenth of what one core of 2020 does.

@@ -71,12 +71,20 @@ func (p *process) run(ctx context.Context) error {
 		select {
 		case err := <-done:
 			p.state, p.began, p.over = cmd.ProcessState, cmd.Since, time.Now()
+			p.runner.spent(p.state)
 			return p.ended(ctx, watched, err)
 		case now := <-ticker.C:
 			if late := p.late(start, now); late != nil {
 				kill(late)
 			}
 		}
+	}
+}
+
+// spent tells what a process has used, and those that it has waited for.
+func (r Runner) spent(state *os.ProcessState) {
+	if r.Spent != nil && state != nil { // nil if it was never started
+		r.Spent(state.UserTime(), state.SystemTime())
 	}
 }
 

@@ -105,6 +105,28 @@ func TestCBRIsNotSplit(t *testing.T) {
 	}
 }
 
+// However many processes there are, what each has used is told.
+func TestAllProcessesAreAccountedFor(t *testing.T) {
+	t.Parallel()
+	c, said := traced()
+	var mu sync.Mutex
+	var told int
+	var used time.Duration
+	r := Runner{Cores: c, Spent: func(user, system time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		told++
+		used += user + system
+	}}
+	if _, _, err := convertFile(t, r, music(t, 6, "m4a"), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	encoders := strings.Count(said(), "segment") + strings.Count(said(), "bridge")
+	if encoders < 2 || told < 1+encoders || used <= 0 {
+		t.Errorf("%d processes told of %v, want a decoder and %d encoders", told, used, encoders)
+	}
+}
+
 func TestCoresAreGivenBackByTheSegment(t *testing.T) {
 	t.Parallel()
 	c := forced()

@@ -12,6 +12,7 @@ import (
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 	"mp3converter/internal/persist"
+	"mp3converter/internal/stage"
 )
 
 // What can come of a mail: the label of the metric and the word in the log.
@@ -61,7 +62,9 @@ func (s *Service) deliver(ctx context.Context, j job.Job) error {
 	return nil
 }
 
-func (s *Service) send(ctx context.Context, j job.Job) error {
+func (s *Service) send(ctx context.Context, j job.Job) (err error) {
+	ctx, end := s.stages.Begin(ctx, stage.Mail)
+	defer func() { end(err) }()
 	ctx, cancel := context.WithDeadlineCause(ctx, j.LeaseUntil.Add(-s.cfg.Rules.Lease/leaseMargin), errLease)
 	defer cancel()
 	if err := failpoint.At(failpoint.MailClaimed); err != nil {

@@ -19,6 +19,7 @@ import (
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 	"mp3converter/internal/persist"
+	"mp3converter/internal/stage"
 )
 
 // Ledger keeps the jobs.
@@ -50,8 +51,9 @@ type Config struct {
 
 // Service sends mails. Handle may be called in parallel.
 type Service struct {
-	cfg  Config
-	took *prometheus.HistogramVec
+	cfg    Config
+	took   *prometheus.HistogramVec
+	stages stage.Stages
 }
 
 // New returns a service; it does nothing until Handle is called.
@@ -63,7 +65,7 @@ func New(cfg Config) *Service {
 		_, cfg.Host, _ = strings.Cut(cfg.From, "@")
 	}
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
-	return &Service{cfg: cfg, took: promauto.With(cfg.Metrics).NewHistogramVec(prometheus.HistogramOpts{
+	return &Service{cfg: cfg, stages: stage.New(cfg.Metrics), took: promauto.With(cfg.Metrics).NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "mp3_mail_seconds",
 		Help:    "Time from the claim of a mail to what came of it.",
 		Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},

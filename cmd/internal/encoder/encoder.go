@@ -13,6 +13,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/ffmpeg"
 	"mp3converter/internal/ffmpeg/container"
@@ -96,7 +99,7 @@ func New(p *daemon.Process, s Settings) Encoder {
 	p.Defer(spares.Wait)
 	e := Encoder{ffmpeg.Runner{
 		Path: path, Sandbox: layers, Spares: spares, Scratch: s.Scratch, MaxDuration: s.MaxDuration.D(), MaxBytes: s.MaxMP3, Stall: s.Stall.D(), Wall: s.Wall.D(),
-		Cores: ffmpeg.NewCores(min(s.Parallel(), runtime.GOMAXPROCS(0))),
+		Cores: ffmpeg.NewCores(min(s.Parallel(), runtime.GOMAXPROCS(0))), Spent: measure(p.Metrics, s.Parallel()),
 	}, p, new(atomic.Bool)}
 	p.Needs("ffmpeg", func(context.Context) error {
 		if !e.works.Load() {
@@ -106,6 +109,21 @@ func New(p *daemon.Process, s Settings) Encoder {
 		return err
 	})
 	return e
+}
+
+// measure has the metrics tell what ffmpeg uses, and how many conversions there is room for.
+func measure(to prometheus.Registerer, workers int) (spent func(user, system time.Duration)) {
+	factory := promauto.With(to)
+	factory.NewGauge(prometheus.GaugeOpts{
+		Name: "mp3_conversion_workers", Help: "Conversions that may run at once.",
+	}).Set(float64(workers))
+	cpu := factory.NewCounterVec(prometheus.CounterOpts{
+		Name: "mp3_ffmpeg_cpu_seconds_total", Help: "Processor time of all ffmpeg processes that have ended.",
+	}, []string{"mode"})
+	return func(user, system time.Duration) {
+		cpu.WithLabelValues("user").Add(user.Seconds())
+		cpu.WithLabelValues("system").Add(system.Seconds())
+	}
 }
 
 // program is the ffmpeg to run: the one that the setting names, else the one that was built for us and lies beside this
