@@ -22,57 +22,10 @@ const (
 	maxPageSize = 200
 )
 
-// jobView is a job as its owner sees it, in JSON. All fields are always there; null is what there is not, or not yet.
-type jobView struct {
-	ID       string      `json:"id"`
-	State    job.State   `json:"state"` // queued, converting, converted, done, failed
-	FileName string      `json:"file_name"`
-	Profile  job.Profile `json:"profile"`
-	Progress int         `json:"progress"` // of the conversion, in percent
-	Attempts int         `json:"attempts"` // conversions begun, without those that were interrupted through no fault of the video
-
-	Reason *job.Reason `json:"reason"` // why it failed, a word
-	Detail *string     `json:"detail"` // the same for people; of a queued job, why the last attempt ended
-	Mail   *job.Mail   `json:"mail"`   // pending, sent or failed, once the job has ended
-
-	VideoFID        string   `json:"video_fid"`
-	MP3FID          *string  `json:"mp3_fid"`
-	Bytes           int64    `json:"bytes"` // of the video
-	MP3Bytes        *int64   `json:"mp3_bytes"`
-	DurationSeconds *float64 `json:"duration_seconds"` // of the MP3
-
-	CreatedAt time.Time  `json:"created_at"` // RFC 3339, UTC
-	StartedAt *time.Time `json:"started_at"` // the last attempt
-	EndedAt   *time.Time `json:"ended_at"`   // converted or failed; the mail may follow
-}
-
-func view(j job.Job) jobView {
-	v := jobView{
-		ID: j.ID, State: j.State, FileName: j.Name, Profile: j.Profile, Progress: j.Percent, Attempts: j.Attempts(),
-		Reason: orNull(j.Reason), Detail: orNull(j.Detail), Mail: orNull(j.Mail),
-		VideoFID: j.ID, MP3FID: orNull(j.MP3), Bytes: j.VideoBytes, MP3Bytes: orNull(j.MP3Bytes),
-		DurationSeconds: orNull(j.Duration.Seconds()),
-		CreatedAt:       j.Created, StartedAt: orNull(j.Started), EndedAt: orNull(j.Ended),
-	}
-	if v.Detail == nil && j.Reason != "" {
-		v.Detail = orNull(j.Reason.Text())
-	}
-	return v
-}
-
-// orNull is nil for the zero value.
-func orNull[T comparable](v T) *T {
-	var zero T
-	if v == zero {
-		return nil
-	}
-	return &v
-}
-
 // pageView is some of a user's jobs, the newest first.
 type pageView struct {
-	Jobs []jobView `json:"jobs"`
-	Next *string   `json:"next"` // ask for ?before= this to see more; null on the last page
+	Jobs []job.View `json:"jobs"`
+	Next *string    `json:"next"` // ask for ?before= this to see more; null on the last page
 }
 
 func (s *Service) listJobs(w http.ResponseWriter, r *http.Request, user string) error {
@@ -86,9 +39,9 @@ func (s *Service) listJobs(w http.ResponseWriter, r *http.Request, user string) 
 	if err != nil {
 		return fmt.Errorf("list jobs: %w", err)
 	}
-	page := pageView{Jobs: []jobView{}}
+	page := pageView{Jobs: []job.View{}}
 	for _, j := range jobs[:min(len(jobs), limit)] {
-		page.Jobs = append(page.Jobs, view(j))
+		page.Jobs = append(page.Jobs, j.View())
 	}
 	if len(jobs) > limit {
 		page.Next = &jobs[limit-1].ID
@@ -114,7 +67,7 @@ func (s *Service) showJob(w http.ResponseWriter, r *http.Request, user string) e
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, view(j))
+	return web.JSON(w, http.StatusOK, j.View())
 }
 
 // retryJob starts a failed job anew.
@@ -142,7 +95,7 @@ func (s *Service) retryJob(w http.ResponseWriter, r *http.Request, user string) 
 		return err
 	}
 	s.ringSoon(ctx, j)
-	return web.JSON(w, http.StatusAccepted, view(j))
+	return web.JSON(w, http.StatusAccepted, j.View())
 }
 
 // Retry starts anew, by update, a job that has failed, and returns it as it is then: an owner's or, for whom it is exported,

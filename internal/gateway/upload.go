@@ -125,7 +125,7 @@ func (s *Service) skip(r *http.Request) {
 func accepted(w http.ResponseWriter, r *http.Request, j job.Job) error {
 	w.Header().Set("Location", "/jobs/"+j.ID)
 	if web.WantsJSON(r) {
-		return web.JSON(w, http.StatusOK, view(j))
+		return web.JSON(w, http.StatusOK, j.View())
 	}
 	web.Text(w, http.StatusOK, "success!")
 	return nil
