@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"mp3converter/cmd/internal/backend"
+	"mp3converter/cmd/internal/links"
 	"mp3converter/cmd/internal/uploads"
 	"mp3converter/internal/daemon"
 )
@@ -13,9 +14,12 @@ type config struct {
 	Listen  string `env:"LISTEN" envDefault:":8080" doc:"host:port of the public API"`
 	Auth    string `env:"AUTH_SVC_ADDRESS,required,notEmpty" doc:"host:port of the auth service"`
 	Uploads uploads.Settings
+	Links   links.Settings
 	Backend backend.Settings
 	Daemon  daemon.Settings
 }
 
 // Validate reports what the variables cannot be.
-func (c config) Validate() error { return errors.Join(c.Uploads.Validate(), c.Backend.Validate()) }
+func (c config) Validate() error {
+	return errors.Join(c.Uploads.Validate(), c.Links.Validate(), c.Backend.Validate())
+}

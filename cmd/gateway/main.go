@@ -32,6 +32,10 @@ func main() {
 
 // run is the service.
 func run(p *daemon.Process, cfg config) error {
+	linkKey, err := cfg.Links.Key()
+	if err != nil {
+		return err
+	}
 	stores, err := backend.Open(p, cfg.Backend, mongodb.Videos, mongodb.Jobs)
 	if err != nil {
 		return err
@@ -43,7 +47,8 @@ func run(p *daemon.Process, cfg config) error {
 	p.Wants("auth", auth.Ready) // without it every request is answered with 503, which nobody would say for an unready gateway
 	parts := gateway.Config{
 		Auth: auth, Videos: stores.Videos, MP3s: stores.MP3s, Ledger: stores.Ledger, Ring: stores.Doorbell.Ring,
-		Backlog: stores.Ledger.Backlog, DeadLetters: stores.Buried, Rules: stores.Rules, Log: p.Log, Metrics: p.Metrics,
+		Backlog: stores.Ledger.Backlog, DeadLetters: stores.Buried, Rules: stores.Rules, Links: linkKey,
+		Log: p.Log, Metrics: p.Metrics,
 	}
 	cfg.Uploads.Apply(&parts)
 	service := gateway.New(parts)

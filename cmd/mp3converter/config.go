@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"mp3converter/cmd/internal/encoder"
 	"mp3converter/cmd/internal/uploads"
@@ -22,6 +23,7 @@ type config struct {
 	Listen  string           `env:"LISTEN" envDefault:"127.0.0.1:8080" doc:"host:port of the API (-listen)"`
 	Inbox   string           `env:"INBOX_LISTEN" envDefault:"127.0.0.1:8025" doc:"host:port of the page with all mails (-inbox); it asks nobody who they are"`
 	BaseURL string           `env:"BASE_URL" doc:"the API as users reach it, for the address in the mail; without it http:// and LISTEN"`
+	LinkFor settings.Hours   `env:"LINK_HOURS" envDefault:"72" doc:"how long a mail's link downloads the MP3 without a login"`
 	Ops     string           `env:"OPS_LISTEN" doc:"host:port of /livez, /readyz and /metrics; without it nowhere"`
 	Grace   settings.Seconds `env:"GRACE_SECONDS" envDefault:"10" doc:"after a signal: for what is running to end"`
 	Level   slog.Level       `env:"LOG_LEVEL" envDefault:"INFO" doc:"DEBUG, INFO, WARN or ERROR"`
@@ -32,7 +34,11 @@ type config struct {
 
 // Validate reports what the variables cannot be.
 func (c config) Validate() error {
-	return errors.Join(c.Uploads.Validate(), c.Encoder.Validate(), c.Rules.Validate())
+	var mistake error
+	if c.LinkFor.D() < time.Hour {
+		mistake = errors.New("LINK_HOURS: at least 1")
+	}
+	return errors.Join(mistake, c.Uploads.Validate(), c.Encoder.Validate(), c.Rules.Validate())
 }
 
 // daemon is the part of the settings that the process around the suite takes.

@@ -24,6 +24,7 @@ import (
 	"mp3converter/internal/embedded"
 	"mp3converter/internal/gateway"
 	"mp3converter/internal/job"
+	"mp3converter/internal/link"
 	"mp3converter/internal/notification"
 	"mp3converter/internal/token"
 	"mp3converter/internal/user"
@@ -47,12 +48,13 @@ type suite struct {
 	queue  *embedded.Queue
 	bell   doorbell.Doorbell
 	rules  job.Rules
+	links  link.Key // of the links in mails
 }
 
 // start opens the stores and runs the services in p.
 func start(p *daemon.Process, cfg config) (*suite, error) {
 	s := &suite{p: p, cfg: cfg, Data: cfg.Data, rules: cfg.Job()}
-	for _, step := range []func() error{s.openStores, s.recover, s.serveInbox, s.serveGateway, s.runWorkers, s.makeUser} {
+	for _, step := range []func() error{s.openStores, s.recover, s.makeLinks, s.serveInbox, s.serveGateway, s.runWorkers, s.makeUser} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -131,7 +133,7 @@ var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
 // serveGateway serves auth on a loopback port, so that the gateway talks to it as it does everywhere, and the gateway.
 func (s *suite) serveGateway() error {
-	secret, err := s.secret()
+	secret, err := s.secret("jwt-secret")
 	if err != nil {
 		return err
 	}
@@ -155,7 +157,7 @@ func (s *suite) serveGateway() error {
 	s.p.Defer(client.Close)
 	parts := gateway.Config{
 		Auth: client, Videos: s.videos, MP3s: s.mp3s, Ledger: s.db.Jobs(), Ring: s.bell.Ring, Rules: s.rules,
-		Backlog: s.db.Jobs().Backlog, Log: s.p.Log, Metrics: s.p.Metrics,
+		Backlog: s.db.Jobs().Backlog, Links: s.links, Log: s.p.Log, Metrics: s.p.Metrics,
 	}
 	s.cfg.Uploads.Apply(&parts)
 	service := gateway.New(parts)
@@ -177,7 +179,7 @@ func (s *suite) runWorkers() error {
 	})
 	mails := notification.New(notification.Config{
 		Ledger: s.db.Jobs(), MP3s: s.mp3s, Send: s.db.Inbox().Send, Rules: s.rules, From: "mp3converter@example.com",
-		BaseURL: s.URL, Worker: "mp3converter", Log: s.p.Log, Metrics: s.p.Metrics,
+		BaseURL: s.URL, Links: s.links, LinkFor: s.cfg.LinkFor.D(), Worker: "mp3converter", Log: s.p.Log, Metrics: s.p.Metrics,
 	})
 	s.p.Go("converter", func(ctx context.Context) error {
 		if err := ffmpeg.Prepare(ctx); err != nil {
@@ -191,9 +193,19 @@ func (s *suite) runWorkers() error {
 	return nil
 }
 
-// secret is the key of the tokens: random, made once, so that tokens survive a restart.
-func (s *suite) secret() (string, error) {
-	file := filepath.Join(s.Data, "jwt-secret")
+// makeLinks gives gateway and notification the key of the links in mails.
+func (s *suite) makeLinks() error {
+	secret, err := s.secret("link-secret")
+	if err != nil {
+		return err
+	}
+	s.links, err = link.NewKey(secret)
+	return err
+}
+
+// secret is a key in a file of that name: random, made once, so that tokens and links survive a restart.
+func (s *suite) secret(name string) (string, error) {
+	file := filepath.Join(s.Data, name)
 	secret, err := os.ReadFile(file) //nolint:gosec // in DATA_DIR
 	if errors.Is(err, fs.ErrNotExist) {
 		secret = []byte(random(32))

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	"mp3converter/cmd/internal/backend"
+	"mp3converter/cmd/internal/links"
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/job"
 	"mp3converter/internal/settings"
@@ -29,16 +31,21 @@ type config struct {
 	From          string           `env:"MAIL_FROM" doc:"sender's address; without it GMAIL_ADDRESS"`
 	Domain        string           `env:"MAIL_DOMAIN" doc:"right of the @ in Message-IDs; without it MAIL_FROM's"`
 	BaseURL       string           `env:"BASE_URL" envDefault:"http://mp3converter.com" doc:"the gateway as users reach it, for the address in the mail"`
-	Workers       int              `env:"WORKERS" envDefault:"4" doc:"mails at once"`
+	Links         links.Settings
+	LinkFor       settings.Hours `env:"LINK_HOURS" envDefault:"72" doc:"how long such a link is good"`
+	Workers       int            `env:"WORKERS" envDefault:"4" doc:"mails at once"`
 	Backend       backend.Settings
 	Daemon        daemon.Settings
 }
 
 // Validate reports what the variables cannot be together.
 func (c config) Validate() error {
-	mistakes := []error{c.Backend.Validate()}
+	mistakes := []error{c.Links.Validate(), c.Backend.Validate()}
 	if !job.IsAddress(c.from()) {
 		mistakes = append(mistakes, errors.New("MAIL_FROM (or GMAIL_ADDRESS): no e-mail address"))
+	}
+	if c.LinkFor.D() < time.Hour {
+		mistakes = append(mistakes, errors.New("LINK_HOURS: at least 1; without links leave LINK_SECRET out"))
 	}
 	if c.Workers < 1 {
 		mistakes = append(mistakes, errors.New("WORKERS: at least 1"))

@@ -20,6 +20,10 @@ func run(p *daemon.Process, cfg config) error {
 	if err != nil {
 		return err
 	}
+	linkKey, err := cfg.Links.Key()
+	if err != nil {
+		return err
+	}
 	stores, err := backend.Open(p, cfg.Backend, mongodb.Jobs)
 	if err != nil {
 		return err
@@ -27,7 +31,8 @@ func run(p *daemon.Process, cfg config) error {
 	p.Defer(stores.Close)
 	service := notification.New(notification.Config{
 		Ledger: stores.Ledger, MP3s: stores.MP3s, Send: sender.Send, Rules: stores.Rules,
-		From: cfg.from(), BaseURL: cfg.BaseURL, Host: cfg.Domain, Worker: backend.Worker(), Log: p.Log, Metrics: p.Metrics,
+		From: cfg.from(), BaseURL: cfg.BaseURL, Links: linkKey, LinkFor: cfg.LinkFor.D(), Host: cfg.Domain,
+		Worker: backend.Worker(), Log: p.Log, Metrics: p.Metrics,
 	})
 	stores.Consume(p, job.ForMailer, cfg.Workers, service.Handle)
 	return nil

@@ -24,7 +24,7 @@ const secretsRun = "deploy/secrets/run"
 
 // passwords are what manifests/ publishes: where it is first told to a server, or to nobody but auth.
 var passwords = [][2]string{
-	{"auth", "JWT_SECRET"}, {"mysql", "MYSQL_ROOT_PASSWORD"}, {"mysql", "MYSQL_PASSWORD"},
+	{"auth", "JWT_SECRET"}, {"gateway", "LINK_SECRET"}, {"mysql", "MYSQL_ROOT_PASSWORD"}, {"mysql", "MYSQL_PASSWORD"},
 	{"mongodb", "MONGO_INITDB_ROOT_PASSWORD"}, {"rabbitmq", "RABBITMQ_DEFAULT_PASS"},
 	{"mongodb", "GATEWAY_PASSWORD"}, {"mongodb", "CONVERTER_PASSWORD"}, {"mongodb", "NOTIFICATION_PASSWORD"},
 	{"rabbitmq", "GATEWAY_PASSWORD"}, {"rabbitmq", "CONVERTER_PASSWORD"}, {"rabbitmq", "NOTIFICATION_PASSWORD"},
@@ -46,6 +46,21 @@ func TestSecretsTakeThePlaceOfAllPublishedPasswords(t *testing.T) {
 	}
 	if diff := cmp.Diff(first, w.secrets(t)); diff != "" {
 		t.Errorf("the second run changed what the first made:\n%s", diff)
+	}
+
+	old := maps.Clone(first["gateway-random"]) // made when there was no such key
+	delete(old, "LINK_SECRET")
+	doc, _ := yaml.Marshal(map[string]any{"kind": "Secret", "metadata": map[string]string{"name": "gateway-random"}, "stringData": old})
+	w.apply(bytes.NewReader(doc))
+	if out, err := run(secretsRun); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	added := w.secrets(t)
+	isConsistent(t, added)
+	first["gateway-random"]["LINK_SECRET"] = added["gateway-random"]["LINK_SECRET"]
+	first["notification-random"]["LINK_SECRET"] = added["gateway-random"]["LINK_SECRET"]
+	if diff := cmp.Diff(first, added); diff != "" {
+		t.Errorf("a run that adds a key changed others:\n%s", diff)
 	}
 
 	if out, err := run(secretsRun, "--rotate"); err != nil {

@@ -33,6 +33,8 @@ const (
 
 	mp3Query = `SELECT body FROM jobs WHERE json_extract(body, '$.mp3') = ?2 AND owner = ?1 AND visible LIMIT 1`
 
+	allMP3Query = `SELECT body FROM jobs WHERE json_extract(body, '$.mp3') = ?1 AND visible LIMIT 100`
+
 	listQuery = `SELECT body FROM jobs WHERE owner = ?1 AND visible AND id < ?2 ORDER BY id DESC LIMIT ?3`
 
 	usageQuery = `SELECT state, count(*), sum(bytes) FROM jobs WHERE owner = ?1 GROUP BY state`
@@ -82,6 +84,16 @@ func (l *Ledger) ByMP3(ctx context.Context, owner, id string) (job.Job, error) {
 		return job.Job{}, fmt.Errorf("get the job of mp3 %.40q: %w", id, err)
 	}
 	return j, nil
+}
+
+// AllByMP3 returns the visible jobs whose MP3 has that id, whoever owns them. Only messages of the original system can make
+// more than one.
+func (l *Ledger) AllByMP3(ctx context.Context, id string) ([]job.Job, error) {
+	jobs, err := l.all(ctx, allMP3Query, id)
+	if err != nil {
+		return nil, fmt.Errorf("get the jobs of mp3 %.40q: %w", id, err)
+	}
+	return jobs, nil
 }
 
 // Update stores what change makes of the job, unless somebody else was faster: then it starts over, and change runs

@@ -26,6 +26,7 @@ func TestQuestionsAreAnsweredFromAnIndex(t *testing.T) {
 		"an mp3's job":        {mp3Query, []any{"a", "b"}, []string{"INDEX jobs_mp3"}},
 		"jobs in a state":     {countQuery, []any{"queued"}, []string{"COVERING INDEX jobs_state"}},
 		"the oldest":          {oldestQuery, nil, []string{"COVERING INDEX jobs_since"}},
+		"an mp3's jobs":       {allMP3Query, []any{"a"}, []string{"INDEX jobs_mp3"}},
 		"what an owner takes": {usageQuery, []any{"a"}, []string{"COVERING INDEX jobs_usage"}},
 	} {
 		t.Run(name, func(t *testing.T) {

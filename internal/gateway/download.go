@@ -35,6 +35,11 @@ func (s *Service) download(w http.ResponseWriter, r *http.Request, user string) 
 	if err != nil {
 		return err
 	}
+	return s.sendMP3(w, r, mp3, mime.FormatMediaType("inline", map[string]string{"filename": fid + ".mp3"}))
+}
+
+// sendMP3 sends an MP3 for which the caller has a place.
+func (s *Service) sendMP3(w http.ResponseWriter, r *http.Request, mp3, disposition string) error {
 	file, content, err := s.cfg.MP3s.Open(r.Context(), mp3)
 	if errors.Is(err, fs.ErrNotExist) { // the ledger says otherwise
 		web.Note(r.Context(), slog.LevelKey, slog.LevelError)
@@ -47,7 +52,7 @@ func (s *Service) download(w http.ResponseWriter, r *http.Request, user string) 
 	defer src.Close()
 	h := w.Header()
 	h.Set("Content-Type", "audio/mpeg")
-	h.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": fid + ".mp3"}))
+	h.Set("Content-Disposition", disposition)
 	h.Set("ETag", etag(file))
 	return s.send(w, r, file, src)
 }

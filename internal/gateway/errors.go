@@ -29,6 +29,9 @@ var (
 	errStalled    = errors.New("client went silent")
 	errCut        = errors.New("request body broke off")
 
+	errBadLink     = errors.New("link is not one of ours")
+	errLinkExpired = errors.New("link has expired")
+
 	errNoFid     = errors.New("no fid")
 	errBadFid    = errors.New("fid is malformed")
 	errNoFile    = errors.New("no such file")
@@ -64,6 +67,9 @@ var answers = web.Errors{
 	{Err: errFull, Refusal: web.Refusal{Code: http.StatusServiceUnavailable, Text: "too many uploads or downloads at once, try again later", RetryAfter: 10 * time.Second}},
 	{Err: errStalled, Refusal: web.Refusal{Code: http.StatusRequestTimeout, Text: "the upload stalled"}},
 	{Err: errCut, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "the form is malformed or cut short"}},
+
+	{Err: errBadLink, Refusal: web.Refusal{Code: http.StatusForbidden, Text: "this link is not valid: copy all of it from the mail, or log in"}},
+	{Err: errLinkExpired, Refusal: web.Refusal{Code: http.StatusGone, Text: "this link has expired: log in to download the MP3"}},
 
 	{Err: errNoFid, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "fid is required"}},
 	{Err: errBadFid, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "fid must be one value of 24 hex digits"}},

@@ -42,6 +42,11 @@ func (l ledger) ByMP3(ctx context.Context, owner, id string) (j job.Job, err err
 	return j, err
 }
 
+func (l ledger) AllByMP3(ctx context.Context, id string) (jobs []job.Job, err error) {
+	err = l.around("all by mp3", func() error { jobs, err = l.Ledger.AllByMP3(ctx, id); return err })
+	return jobs, err
+}
+
 func (l ledger) List(ctx context.Context, owner, before string, limit int) (jobs []job.Job, err error) {
 	err = l.around("list", func() error { jobs, err = l.Ledger.List(ctx, owner, before, limit); return err })
 	return jobs, err

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/link"
 	"mp3converter/internal/slots"
 	"mp3converter/internal/web"
 )
@@ -35,6 +36,7 @@ type Ledger interface {
 	Get(ctx context.Context, id string) (job.Job, error)
 	ByKey(ctx context.Context, key string) (job.Job, error)
 	ByMP3(ctx context.Context, owner, id string) (job.Job, error)
+	AllByMP3(ctx context.Context, id string) ([]job.Job, error)
 	List(ctx context.Context, owner, before string, limit int) ([]job.Job, error)
 	Usage(ctx context.Context, owner string) (job.Usage, error)
 	Rounds
@@ -60,6 +62,8 @@ type Config struct {
 	MaxDownloads   int           // at once; 0 is 256. Each holds some 4 MiB of read-ahead
 	Stall          time.Duration // patience with a silent sender, twice as long with a reader for each 32 KiB under way; 0 is 30 s
 	SweepEvery     time.Duration // 0 is 10 s
+
+	Links link.Key // verifies the links in mails; zero: there are none
 
 	TrustedProxies []netip.Prefix // those whose word is taken for who the client is
 
@@ -129,8 +133,8 @@ func (s *Service) Routes() http.Handler {
 	r.Post("/session", h(s.beginSession))
 	r.Post("/session/end", h(s.endSession))
 	r.Post("/upload", h(s.user(s.upload)))
-	r.Get("/download", h(s.user(s.download)))
-	r.Head("/download", h(s.user(s.download)))
+	r.Get("/download", h(s.orLink(s.user(s.download))))
+	r.Head("/download", h(s.orLink(s.user(s.download))))
 
 	r.Get("/jobs", h(s.user(s.listJobs)))
 	r.Get("/jobs/{id}", h(s.user(s.showJob)))

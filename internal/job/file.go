@@ -3,6 +3,7 @@ package job
 import (
 	"errors"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -50,4 +51,16 @@ func CleanName(name string) string {
 		return "video"
 	}
 	return name
+}
+
+// extension is what a file name has behind its last dot, if that is one of a kind and not a part of the name: "Vol. 2 live".
+var extension = regexp.MustCompile(`\.[A-Za-z0-9]{1,5}$`)
+
+// MP3Name is what people call the MP3 that is made of a video with that name: the same, but for the extension.
+func MP3Name(video string) string {
+	name := extension.ReplaceAllString(CleanName(video), "")
+	if name == "" {
+		name = "video"
+	}
+	return name + ".mp3"
 }

@@ -73,6 +73,18 @@ func (l *Ledger) ByMP3(ctx context.Context, owner, id string) (job.Job, error) {
 	return jobs[0], nil
 }
 
+// sharers bounds the jobs of one MP3. Only messages of the original system can make more than one.
+const sharers = 100
+
+// AllByMP3 returns the visible jobs whose MP3 has that id, whoever owns them.
+func (l *Ledger) AllByMP3(ctx context.Context, id string) ([]job.Job, error) {
+	jobs, err := l.find(ctx, append(by("mp3", id), seen), bson.D{}, sharers)
+	if err != nil {
+		return nil, fmt.Errorf("find the jobs of mp3 %s: %w", id, err)
+	}
+	return jobs, nil
+}
+
 func (l *Ledger) one(ctx context.Context, field, value string) (job.Job, error) {
 	ctx, cancel := l.client.bound(ctx)
 	defer cancel()
@@ -202,10 +214,11 @@ func (l *Ledger) sums(ctx context.Context, owner string, what any) (map[job.Stat
 	return sums, err
 }
 
-// visible is for the jobs that the owner may know of, as job.Job.Visible has it.
-func visible(owner string) bson.D {
-	return append(by("owner", owner), bson.E{Key: "state", Value: bson.D{{Key: "$nin", Value: bson.A{job.Uploading, job.Deleted}}}})
-}
+// visible is for the jobs that the owner may know of.
+func visible(owner string) bson.D { return append(by("owner", owner), seen) }
+
+// seen is what job.Job.Visible has it.
+var seen = bson.E{Key: "state", Value: bson.D{{Key: "$nin", Value: bson.A{job.Uploading, job.Deleted}}}}
 
 // Due returns the jobs that are to be rung for or cleaned, at most limit of each, the longest due first.
 func (l *Ledger) Due(ctx context.Context, now time.Time, limit int) ([]job.Job, error) {

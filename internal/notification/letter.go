@@ -3,6 +3,7 @@ package notification
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"mp3converter/internal/job"
@@ -24,9 +25,11 @@ func (s *Service) letter(j job.Job) (job.Letter, error) {
 
 // done is what the letter about an MP3 says. The first line of its text is the contract's: programs look for it.
 type done struct {
-	FID     string
-	Facts   []fact
-	Address string // "" if the gateway's is not known
+	FID       string
+	Facts     []fact
+	Address   string // "" if the gateway's is not known
+	Link      string // to the MP3 without a login; "" if there is none
+	LinkUntil string // when that ends
 }
 
 // fact is a line about the MP3.
@@ -40,10 +43,27 @@ func (s *Service) done(j job.Job) done {
 	if j.MP3Bytes > 0 {
 		d.Facts = append(d.Facts, fact{"Size", size(j.MP3Bytes)})
 	}
-	if s.cfg.BaseURL != "" {
-		d.Address = fmt.Sprintf("%s/download?fid=%s", s.cfg.BaseURL, j.MP3)
+	if s.cfg.BaseURL == "" {
+		return d
+	}
+	d.Address = fmt.Sprintf("%s/download?fid=%s", s.cfg.BaseURL, j.MP3)
+	if !s.cfg.Links.IsZero() {
+		until := s.linkUntil(j)
+		d.Link = s.cfg.BaseURL + "/download?" + s.cfg.Links.Query(j.MP3, j.Owner, until)
+		d.LinkUntil = moment(until)
 	}
 	return d
+}
+
+// linkUntil is when the letter's link ends. It counts from the first try to send the letter, so that a letter sent again is
+// the same; if by now less than half of its time is left, because the mail server has said later for so long, it has the
+// time once more.
+func (s *Service) linkUntil(j job.Job) time.Time {
+	until, now := j.MailSince.Add(s.cfg.LinkFor), time.Now()
+	for until.Sub(now) < s.cfg.LinkFor/2 {
+		until = until.Add(s.cfg.LinkFor)
+	}
+	return until.Truncate(time.Minute)
 }
 
 // failed is what the letter about a failure says.

@@ -2,8 +2,10 @@ package notification_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"html"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/link"
 	"mp3converter/internal/notification"
 )
 
@@ -49,9 +52,80 @@ func TestLettersReadWell(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := written(t, j)
-			golden(t, name+".txt", l.Body)
-			golden(t, name+".html", l.HTML)
+			golden(t, name+".txt", undated(l.Body))
+			golden(t, name+".html", undated(l.HTML))
 		})
+	}
+}
+
+var linked = []struct {
+	what *regexp.Regexp
+	as   string
+}{
+	{regexp.MustCompile(`expires=[0-9]+(&|&amp;)signature=[A-Za-z0-9_-]{64}`), "expires=SECONDS${1}signature=SIGNATURE"},
+	{regexp.MustCompile(`, until [0-9]+ [A-Z][a-z]+ [0-9]{4}, [0-9:]{5} UTC`), ", until DATE"},
+}
+
+// undated is a letter without what depends on when it was written.
+func undated(text string) string {
+	for _, l := range linked {
+		text = l.what.ReplaceAllString(text, l.as)
+	}
+	return text
+}
+
+// linkIn is the signed link of a letter's text, and when it says that it ends.
+func linkIn(t *testing.T, body string) (address, until string) {
+	t.Helper()
+	m := regexp.MustCompile(`\nDownload it without logging in, until (.+):\n(\S+)\n`).FindStringSubmatch(body)
+	if m == nil {
+		t.Fatalf("no link in\n%s", body)
+	}
+	return m[2], m[1]
+}
+
+func TestTheLinkNeedsNoLogin(t *testing.T) {
+	converted := job.Job{State: job.Converted, Name: "a.mp4", MP3: "6929b0b5c0ffee0000000002"}
+	for name, tt := range map[string]struct {
+		since time.Duration // the first try to send it, ago
+		least time.Duration // what is left of the link's time
+		most  time.Duration
+	}{
+		"at the first try":         {0, 71 * time.Hour, 72 * time.Hour},
+		"after a day":              {24 * time.Hour, 47 * time.Hour, 48 * time.Hour},
+		"after more than half":     {40 * time.Hour, 103 * time.Hour, 104 * time.Hour},
+		"when it would have ended": {80 * time.Hour, 63 * time.Hour, 64 * time.Hour},
+	} {
+		j := converted
+		now := time.Now()
+		j.MailSince = now.Add(-tt.since)
+		l := written(t, j)
+		text, until := linkIn(t, l.Body)
+		address, err := url.Parse(text)
+		if err != nil || address.Scheme+"://"+address.Host+address.Path != base+"/download" {
+			t.Fatalf("%s: the link is %s (%v)", name, text, err)
+		}
+		got, err := linkKey.Verify(address.Query(), now)
+		if err != nil || got.FID != j.MP3 || !got.IsOf(owner) || got.IsOf("ann@example.com") {
+			t.Errorf("%s: the link leads to %q of %s: %v (%v)", name, got.FID, owner, got.IsOf(owner), err)
+		}
+		end, err := time.Parse("2 January 2006, 15:04 MST", until)
+		if left := end.Sub(now); err != nil || left < tt.least || left > tt.most {
+			t.Errorf("%s: it ends %s, in %v (%v), want %v to %v", name, until, left, err, tt.least, tt.most)
+		}
+		if _, err := linkKey.Verify(address.Query(), end); !errors.Is(err, link.ErrExpired) {
+			t.Errorf("%s: at %s it is %v, want it to have expired", name, until, err)
+		}
+		if !strings.Contains(unescaped(l.HTML), `href="`+text+`"`) || !strings.Contains(l.HTML, "until "+until) {
+			t.Errorf("%s: the HTML has another link:\n%s", name, l.HTML)
+		}
+		if again := written(t, j); again.Body != l.Body || again.HTML != l.HTML {
+			t.Errorf("%s: written again it is another letter", name)
+		}
+	}
+	l := written(t, converted, func(c *notification.Config) { c.Links = link.Key{} })
+	if strings.Contains(l.Body+l.HTML, "without logging in") || strings.Contains(l.Body+l.HTML, "signature") || !strings.Contains(l.Body, base+"/download?fid="+converted.MP3+"\n") {
+		t.Errorf("without a key the letter says\n%s", l.Body)
 	}
 }
 

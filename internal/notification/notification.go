@@ -18,6 +18,7 @@ import (
 
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
+	"mp3converter/internal/link"
 	"mp3converter/internal/persist"
 	"mp3converter/internal/stage"
 )
@@ -41,10 +42,12 @@ type Config struct {
 	// after any other error the same letter is sent again, later.
 	Send    func(ctx context.Context, l job.Letter) error
 	Rules   job.Rules
-	From    string // who the mails are from: a bare address
-	BaseURL string // the gateway as users reach it, http://mp3converter.com; without it mails name no addresses
-	Host    string // right of the @ in Message-IDs; "" is From's. Every process of an installation must have the same
-	Worker  string // our name in the ledger
+	From    string        // who the mails are from: a bare address
+	BaseURL string        // the gateway as users reach it, http://mp3converter.com; without it mails name no addresses
+	Links   link.Key      // signs links that need no login; zero: there are none. Needs BaseURL
+	LinkFor time.Duration // how long such a link is good
+	Host    string        // right of the @ in Message-IDs; "" is From's. Every process of an installation must have the same
+	Worker  string        // our name in the ledger
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 }

@@ -20,11 +20,15 @@ func TestTheContractsMail(t *testing.T) {
 	wantState(t, w.handle(t, j), job.Done, job.MailSent)
 
 	got := w.wantMails(t, 1)[0]
+	address, until := linkIn(t, got.Body)
 	want := "mp3 file_id: " + j.MP3 + ` is now ready!
 
 File:    vid_1.mp4
 Length:  2.0 s
 Size:    1 kB
+
+Download it without logging in, until ` + until + `:
+` + address + `
 
 Download it, logged in:
 ` + base + "/download?fid=" + j.MP3 + "\n"

@@ -35,3 +35,6 @@ func size(bytes int64) string {
 		return fmt.Sprintf("%.2f GB", float64(bytes)/1e9)
 	}
 }
+
+// moment is a time to the minute, for whoever reads it wherever they are.
+func moment(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }

@@ -14,6 +14,7 @@ import (
 
 	"mp3converter/internal/embedded"
 	"mp3converter/internal/job"
+	"mp3converter/internal/link"
 	"mp3converter/internal/notification"
 	"mp3converter/internal/smtp"
 	"mp3converter/internal/testserver"
@@ -35,6 +36,8 @@ const (
 	from  = "robot@example.com"
 	base  = "http://mp3converter.com"
 )
+
+var linkKey, _ = link.NewKey("a secret of at least thirty-two bytes")
 
 func newWorld(t *testing.T, change ...func(*notification.Config)) *world {
 	t.Helper()
@@ -59,7 +62,7 @@ func newWorld(t *testing.T, change ...func(*notification.Config)) *world {
 	}
 	cfg := notification.Config{
 		Ledger: w.ledger, MP3s: mp3s, Send: sender.Send, Rules: w.rules, From: from, BaseURL: base + "/",
-		Host: "mp3converter.com", Worker: "test", Metrics: prometheus.NewRegistry(),
+		Links: linkKey, LinkFor: 72 * time.Hour, Host: "mp3converter.com", Worker: "test", Metrics: prometheus.NewRegistry(),
 	}
 	for _, c := range change {
 		c(&cfg)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -288,6 +289,27 @@ func ledgerByMP3(t *testing.T, l Ledger) {
 			t.Errorf("ByMP3(%q) (-want +got):\n%s", ask, diff)
 		}
 	}
+	for id, want := range map[string][]job.Job{
+		mine:                  {want[[2]string{owner, mine}]},
+		shared:                {want[[2]string{owner, shared}], want[[2]string{"ann@gmail.com", shared}]},
+		deleted:               nil,
+		job.NewID(noon):       nil,
+		"":                    nil,
+		"no id":               nil,
+		`{"$ne": "" }`:        nil,
+		strings.ToUpper(mine): nil,
+	} {
+		got, err := l.AllByMP3(t.Context(), id)
+		if err != nil {
+			t.Errorf("AllByMP3(%q): %v", id, err)
+		}
+		byID := func(a, b job.Job) int { return strings.Compare(a.ID, b.ID) }
+		slices.SortFunc(got, byID)
+		slices.SortFunc(want, byID)
+		if diff := cmp.Diff(want, got, equateEmpty); diff != "" {
+			t.Errorf("AllByMP3(%q) (-want +got):\n%s", id, diff)
+		}
+	}
 }
 
 func ledgerUsage(t *testing.T, l Ledger) {
@@ -387,6 +409,7 @@ func ledgerCancelled(t *testing.T, l Ledger) {
 		"Get":    func() error { _, err := l.Get(ctx, j.ID); return err },
 		"ByKey":  func() error { _, err := l.ByKey(ctx, j.Key); return err },
 		"ByMP3":  func() error { _, err := l.ByMP3(ctx, owner, j.ID); return err },
+		"All":    func() error { _, err := l.AllByMP3(ctx, j.ID); return err },
 		"Update": func() error {
 			_, err := l.Update(ctx, j.ID, func(j *job.Job) error { j.Percent++; return nil })
 			return err

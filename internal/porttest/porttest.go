@@ -45,6 +45,8 @@ type Ledger interface {
 	ByKey(ctx context.Context, key string) (job.Job, error)
 	// ByMP3 returns the owner's Visible job whose MP3 has that id; fs.ErrNotExist if there is none.
 	ByMP3(ctx context.Context, owner, id string) (job.Job, error)
+	// AllByMP3 returns the Visible jobs whose MP3 has that id, whoever owns them: seldom more than one. None are no error.
+	AllByMP3(ctx context.Context, id string) ([]job.Job, error)
 	// Update reads the job, lets change alter the copy and stores it if nobody else has stored it since; else it starts
 	// over, so change may run several times and must do nothing but decide. It returns the job as stored, with Version one
 	// higher. An error of change is returned as it is, with the job as read, and nothing is stored. fs.ErrNotExist if there

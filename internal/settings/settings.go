@@ -155,17 +155,36 @@ func (Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
 type Seconds time.Duration
 
 // UnmarshalText parses it.
-func (s *Seconds) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseFloat(string(text), 64)
-	if err != nil || n < 0 || n > 1e9 {
-		return errors.New("not a number of seconds")
-	}
-	*s = Seconds(n * float64(time.Second))
-	return nil
+func (s *Seconds) UnmarshalText(text []byte) (err error) {
+	*s, err = parsed[Seconds](text, time.Second, "seconds")
+	return err
 }
 
 // D is the duration.
 func (s Seconds) D() time.Duration { return time.Duration(s) }
+
+// Hours is the same in hours.
+type Hours time.Duration
+
+// UnmarshalText parses it.
+func (h *Hours) UnmarshalText(text []byte) (err error) {
+	*h, err = parsed[Hours](text, time.Hour, "hours")
+	return err
+}
+
+// D is the duration.
+func (h Hours) D() time.Duration { return time.Duration(h) }
+
+// longest is the most that a duration may be: some 31 years. It holds about 292.
+const longest = 1e9 * time.Second
+
+func parsed[D ~int64](text []byte, unit time.Duration, units string) (D, error) {
+	n, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || !(n >= 0 && n <= float64(longest/unit)) { // not a number is neither
+		return 0, errors.New("not a number of " + units)
+	}
+	return D(n * float64(unit)), nil
+}
 
 // Rules are the settings behind job.Rules. Every service of an installation must be given the same.
 type Rules struct {

@@ -3,6 +3,7 @@ package stories
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"net/http"
 	"os"
 	"os/exec"
@@ -41,6 +42,10 @@ func theMainJob(t *testing.T, s *testsuite.Suite) {
 	if title := tool(t, "ffprobe", "-show_entries", "format_tags=title", "-of", "default=nokey=1:noprint_wrappers=1", mp3); title != name+"\n" {
 		t.Errorf("the title tag is %q, want %q", title, name)
 	}
+	a := testsuite.Send(t, testsuite.Request{Base: s.URL, Path: strings.TrimPrefix(linkIn(t, mail), testsuite.BaseURL)})
+	if want := "attachment; filename*=utf-8''%C3%9Cberfahrt%2C%202.%20Tag.mp3"; a.Status != http.StatusOK || a.Body != testsuite.Read(t, mp3) || a.Header.Get("Content-Disposition") != want {
+		t.Errorf("the mail's link = %d, %d bytes, %q, want the same MP3 as %q", a.Status, len(a.Body), a.Header.Get("Content-Disposition"), want)
+	}
 	if again := p.Get(t, "/download?fid="+id); again.Status != http.StatusOK || again.Body != testsuite.Read(t, mp3) {
 		t.Errorf("download by the video's id = %d, want the same MP3", again.Status)
 	}
@@ -55,17 +60,30 @@ File:    ` + regexp.QuoteMeta(file) + `
 (Length:  [0-9.]+ s
 Size:    [0-9.]+ [kM]B
 )?
+Download it without logging in, until [0-9]+ [A-Z][a-z]+ [0-9]{4}, [0-9:]{5} UTC:
+` + regexp.QuoteMeta(testsuite.BaseURL+"/download?fid="+fid) + `&expires=[0-9]+&signature=[A-Za-z0-9_-]{64}
+
 Download it, logged in:
 ` + regexp.QuoteMeta(testsuite.BaseURL+"/download?fid="+fid) + `
 $`)
 	if !want.MatchString(mail.Body) {
 		t.Errorf("the mail:\n%s\nwant\n%s", mail.Body, want)
 	}
-	for _, want := range []string{"<bdi>" + file + "</bdi>", `href="` + testsuite.BaseURL + "/download?fid=" + fid + `"`} {
+	for _, want := range []string{"<bdi>" + file + "</bdi>", `href="` + html.EscapeString(linkIn(t, mail)) + `"`, `href="` + testsuite.BaseURL + "/download?fid=" + fid + `"`} {
 		if !strings.Contains(mail.HTML, want) {
 			t.Errorf("the mail's HTML lacks %q:\n%s", want, mail.HTML)
 		}
 	}
+}
+
+// linkIn is the mail's link that needs no login.
+func linkIn(t *testing.T, mail testsuite.Letter) string {
+	t.Helper()
+	link := regexp.MustCompile(`(?m)^http\S+&signature=\S+$`).FindString(mail.Body)
+	if link == "" {
+		t.Fatalf("no link in\n%s", mail.Body)
+	}
+	return link
 }
 
 // shell returns a function that runs commands in a folder of their own, with vid_1.mp4 in it. A config file of curl's

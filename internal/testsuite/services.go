@@ -44,8 +44,11 @@ func (s *Services) Ctl(t *testing.T, command string, args ...string) string {
 	return out
 }
 
-// jwtSecret is as long as a secret must be at least.
-const JWTSecret = "0123456789abcdef0123456789abcdef"
+// The secrets are as long as such must be at least.
+const (
+	JWTSecret  = "0123456789abcdef0123456789abcdef"
+	LinkSecret = "fedcba9876543210fedcba9876543210"
+)
 
 // Servers says where the four services find what they need.
 type Servers struct {
@@ -101,6 +104,7 @@ func (s *Services) StartGateway(more ...string) {
 	s.t.Helper()
 	s.Gateway = s.start("gateway", []string{
 		"LISTEN=127.0.0.1:0", "AUTH_SVC_ADDRESS=" + s.authAddr, "SWEEP_SECONDS=0.5", "MAX_UPLOAD_BYTES=" + strconv.Itoa(MaxUpload),
+		"LINK_SECRET=" + LinkSecret,
 	}, more)
 	s.URL = "http://" + s.Gateway.Serving(s.t, "http")
 }
@@ -114,7 +118,7 @@ func (s *Services) StartConverter(more ...string) {
 // StartNotification starts a notification.
 func (s *Services) StartNotification(more ...string) {
 	s.t.Helper()
-	s.Notification = s.start("notification", MailSettings(s.At.SMTP), more)
+	s.Notification = s.start("notification", append(MailSettings(s.At.SMTP), "LINK_SECRET="+LinkSecret), more)
 }
 
 // MailSettings lead to a mail server. There is no BASE_URL: the default is the contract's host.

@@ -1,0 +1,64 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"time"
+
+	"mp3converter/internal/job"
+	"mp3converter/internal/link"
+	"mp3converter/internal/web"
+)
+
+// orLink answers requests that bear no credentials but a link's signature. All others are for next, whatever else is in
+// their query: who says who they are, by a token or a session, is asked as ever.
+func (s *Service) orLink(next web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		authorization, err := credentials(r)
+		if s.cfg.Links.IsZero() || authorization != nil || err != nil || !r.URL.Query().Has(link.Signature) {
+			return next(w, r)
+		}
+		return s.follow(w, r)
+	}
+}
+
+// follow sends the MP3 that a mail's link leads to, under the name that its owner knows. Nobody is asked about a link that
+// was not signed by us.
+func (s *Service) follow(w http.ResponseWriter, r *http.Request) error {
+	l, err := s.cfg.Links.Verify(r.URL.Query(), time.Now())
+	switch {
+	case errors.Is(err, link.ErrExpired):
+		return errLinkExpired
+	case err != nil:
+		return errBadLink
+	}
+	j, err := s.linked(r.Context(), l)
+	if err != nil {
+		return err
+	}
+	web.Note(r.Context(), "user", j.Owner, "link", true)
+	if err := s.downloads.take(j.Owner); err != nil {
+		return err
+	}
+	defer s.downloads.leave(j.Owner)
+	return s.sendMP3(w, r, j.MP3, mime.FormatMediaType("attachment", map[string]string{"filename": job.MP3Name(j.Name)}))
+}
+
+// linked is the job that the link was made for: while its owner has it, and it has that MP3.
+func (s *Service) linked(ctx context.Context, l link.Link) (job.Job, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	jobs, err := s.cfg.Ledger.AllByMP3(ctx, l.FID)
+	if err != nil {
+		return job.Job{}, fmt.Errorf("find the job of mp3 %s: %w", l.FID, err)
+	}
+	for _, j := range jobs {
+		if l.IsOf(j.Owner) {
+			return j, nil
+		}
+	}
+	return job.Job{}, errNoFile
+}
