@@ -28,7 +28,7 @@ func NewCores(total int) *Cores {
 func (c *Cores) Lent() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.total > 1 && c.plan.least > 0
+	return c.total > 1 && c.plan.most > 0
 }
 
 // learn takes note of how long ffmpeg takes to start, and whether a video can be converted by several.

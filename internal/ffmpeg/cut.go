@@ -1,6 +1,8 @@
 package ffmpeg
 
 import (
+	"time"
+
 	"mp3converter/internal/mp3"
 )
 
@@ -28,13 +30,13 @@ func (s *split) slice() error {
 	if s.pcm.data == 0 || s.ended() || len(s.queue) > s.seat.most() {
 		return nil
 	}
-	s.decide()
+	length := s.decide()
 	begin := max(0, s.cut-mp3.LeadIn)
-	end := begin + s.length - s.overlap()
-	if s.decoded && have < end+s.length/2 {
+	end := begin + length - s.overlap()
+	if s.decoded && have < end+length/2 {
 		return s.add(&segment{first: begin, end: have + 1, last: true})
 	}
-	if least := end + s.length/2; s.planned && !s.decoded && least > s.whole && have < least {
+	if least := end + length/2; s.planned && !s.decoded && least > s.whole && have < least {
 		s.need = least // or the end, which is near: so little is no segment of its own
 		return nil
 	}
@@ -47,7 +49,7 @@ func (s *split) slice() error {
 			s.cut = end
 			return s.add(&segment{first: begin, end: end + s.overlap()})
 		}
-		if end-begin > 2*s.length {
+		if end-begin > 2*length {
 			return errSerial
 		}
 	}
@@ -67,20 +69,28 @@ func (s *split) overlap() int64 { return s.seat.plan.overlap }
 // ended says whether a segment to the end of the sound has been cut.
 func (s *split) ended() bool { return len(s.queue) > 0 && s.queue[len(s.queue)-1].last }
 
-// decide sets the length of the segments: for good where the length of the sound is certain.
-func (s *split) decide() {
-	if s.planned {
-		return
+// decide returns how many frames the next segment is to have. Where the length of the sound is certain, so are all lengths.
+func (s *split) decide() int64 {
+	if !s.planned {
+		s.planned = s.decoded || s.video.Exact
+		sound := s.video.Sound
+		s.whole = s.framesIn(sound)
+		if s.decoded {
+			sound = s.time(s.pcm.samples - s.cut*s.pcm.frame())
+		}
+		seam := mp3.LeadIn + s.overlap()
+		first, others := s.seat.plan.lengths(sound, s.time(seam*s.pcm.frame()), s.seat.most())
+		s.first, s.length = max(seam+step, s.framesIn(first)), max(seam+step, s.framesIn(others))
 	}
-	s.planned = s.decoded || s.video.Exact
-	sound := s.video.Sound
-	s.whole = int64(sound.Seconds()*float64(s.pcm.rate)) / s.pcm.frame()
-	if s.decoded {
-		sound = s.time(s.pcm.samples - s.cut*s.pcm.frame())
+	if s.cut == 0 {
+		return s.first
 	}
-	seam := mp3.LeadIn + s.overlap()
-	length := s.seat.plan.length(sound, s.time(seam*s.pcm.frame()), s.seat.most())
-	s.length = max(seam+step, int64(length.Seconds()*float64(s.pcm.rate))/s.pcm.frame())
+	return s.length
+}
+
+// framesIn is how many whole frames so much sound has.
+func (s *split) framesIn(sound time.Duration) int64 {
+	return int64(sound.Seconds()*float64(s.pcm.rate)) / s.pcm.frame()
 }
 
 // mayCut says whether there is something to hear where two encodes will be compared.

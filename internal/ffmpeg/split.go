@@ -46,8 +46,9 @@ type split struct {
 	decoder *process
 	decoded bool  // all of it
 	cut     int64 // frame up to which it has been cut into segments
-	length  int64 // frames of a segment
-	planned bool  // length stays as it is
+	first   int64 // frames of the first segment
+	length  int64 // frames of each other one
+	planned bool  // both stay as they are
 	whole   int64 // frames of the whole sound, as far as is known
 	need    int64 // frame up to which sound must be there for the next step
 
