@@ -13,7 +13,7 @@ var bridges = []int64{96, 480}
 // plan says into how many segments a sound is cut. The zero value cuts none.
 type plan struct {
 	least   time.Duration // a shorter segment costs more than it gains
-	most    time.Duration // a longer one fills the scratch folder, and others wait for its core; 0 cuts nothing
+	most    time.Duration // a longer one fills the scratch folder, and others wait for its core, see lengths; 0 cuts nothing
 	seams   int64         // one part of so many of the sound may be encoded twice, where segments meet; 0 is any
 	overlap int64         // frames
 }
@@ -24,8 +24,8 @@ const (
 	// seams has all seams of a sound together cost 5 % of it at most: there is one for each 20 × 3.1 = 63 s. So what lasts less than
 	// a minute is not cut at all, and ten minutes are cut in ten at most.
 	seams = 20
-	// most of a stereo track is 115 MB of floats, and three seconds of encoding.
-	most = 5 * time.Minute
+	// most of a stereo track is 58 MB of floats, and two seconds of encoding.
+	most = 150 * time.Second
 	// starts is how many times longer than ffmpeg's start the sound of a segment is at least. A second of sound takes ten
 	// milliseconds: the start then costs a tenth of it.
 	starts = 1000
@@ -55,9 +55,11 @@ func (p plan) segments(sound, seam time.Duration) int64 {
 }
 
 // lengths returns how much sound the first encoder gets, and how much each other one, of so much for so many cores: the same
-// number of segments for each core, all the same, what two of them share, a seam, counted twice. But a core has nothing to do until
-// the first segment is decoded, and the last one is decoded last. So the last gives nine tenths of a segment to do, and the tenth
-// that it lacks comes first, if one seam more is little. An unknown length is 0.
+// number of segments for each core, all the same, what two of them share, a seam, counted twice. Instead of two that follow each
+// other a core gets one, twice as long: all of the sound lies in the scratch folder then, and would nearly do so anyway.
+//
+// But a core has nothing to do until the first segment is decoded, and the last one is decoded last. So the last gives nine tenths
+// of a segment to do, and the tenth that it lacks comes first, if one seam more is little. An unknown length is 0.
 func (p plan) lengths(sound, seam time.Duration, cores int) (first, others time.Duration) {
 	if sound == 0 {
 		others = min(p.most, max(p.least, time.Duration(p.seams)*seam, time.Minute))
@@ -67,6 +69,9 @@ func (p plan) lengths(sound, seam time.Duration, cores int) (first, others time.
 	sound = min(sound, longest)
 	n, may := int64(cores), p.segments(sound, seam)
 	rounds := (int64(sound) + n*int64(p.most) - 1) / (n * int64(p.most))
+	if rounds == 2 { //nolint:mnd // see above
+		rounds = 1
+	}
 	segments := min(n*rounds, may)
 	others = time.Duration((int64(sound) + (segments-1)*int64(seam)) / segments)
 	first = others

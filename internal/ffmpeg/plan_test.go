@@ -30,13 +30,13 @@ func TestSegmentsFillTheCoresEvenly(t *testing.T) {
 		want  int // segments
 	}{
 		{10 * time.Second, 2, 1}, {time.Minute, 16, 1}, {65 * time.Second, 2, 2}, {65 * time.Second, 16, 2}, {2 * time.Minute, 2, 2},
-		{5 * time.Minute, 2, 2 + 1}, {10 * time.Minute, 2, 2 + 1}, {10 * time.Minute, 16, 10}, {time.Hour, 2, 12 + 1}, {time.Hour, 16, 16 + 1}, {time.Hour, 1, 12 + 1},
+		{5 * time.Minute, 2, 2 + 1}, {10 * time.Minute, 2, 2 + 1}, {10 * time.Minute, 16, 10}, {11 * time.Minute, 2, 6}, {time.Hour, 2, 24 + 1}, {time.Hour, 16, 16 + 1}, {time.Hour, 1, 24 + 1},
 	} {
 		parts := p.cut(tt.sound, usual, tt.cores)
 		if len(parts) != tt.want {
 			t.Errorf("%v on %d cores is cut into %v, want %d", tt.sound, tt.cores, parts, tt.want)
 		}
-		if _, others := p.lengths(tt.sound, usual, tt.cores); others > p.most+usual {
+		if _, others := p.lengths(tt.sound, usual, tt.cores); others > 2*p.most+usual || len(parts) > 2*tt.cores+1 && others > p.most+usual {
 			t.Errorf("%v on %d cores: segments of %v", tt.sound, tt.cores, others)
 		}
 	}
