@@ -76,6 +76,7 @@ type Job struct {
 	RingAt  time.Time `bson:"ring_at,omitempty" json:"ring_at,omitzero"`   // when the sweeper is to ring for this job
 	Rings   int       `bson:"rings,omitempty" json:"rings,omitempty"`      // in this state so far
 	CleanAt time.Time `bson:"clean_at,omitempty" json:"clean_at,omitzero"` // when the sweeper is to remove what is garbage by then
+	TellAt  time.Time `bson:"tell_at,omitempty" json:"tell_at,omitzero"`   // when a courier is to see to the owner's webhooks, if nobody has by then
 
 	Cleanings int `bson:"cleanings,omitempty" json:"cleanings,omitempty"` // of a deleted job so far
 

@@ -197,6 +197,7 @@ func (j *Job) Retry(now time.Time, rules Rules) error {
 	j.Reason, j.Detail, j.Ended = "", "", time.Time{}
 	j.Mail, j.MailTries, j.MailError, j.MailSince = "", 0, "", time.Time{}
 	j.LeaseUntil, j.NotBefore, j.Worker = time.Time{}, time.Time{}, ""
+	j.TellAt = time.Time{} // whoever retries knows
 	j.wanted(now, rules)
 	return nil
 }
@@ -208,7 +209,17 @@ func (j *Job) Delete(now time.Time) error {
 	}
 	j.State, j.Key = Deleted, OwnKey(j.ID)
 	j.Since, j.Free = time.Time{}, time.Time{}
-	j.RingAt, j.CleanAt = time.Time{}, stamp(now)
+	j.RingAt, j.TellAt, j.CleanAt = time.Time{}, time.Time{}, stamp(now)
+	return nil
+}
+
+// Told notes that whatever the owner's webhooks are to be told of the end at the given time is stored: a job that has been
+// retried since, or was told already, is ErrState.
+func (j *Job) Told(ended time.Time) error {
+	if j.TellAt.IsZero() || !j.Ended.Equal(ended) {
+		return ErrState
+	}
+	j.TellAt = time.Time{}
 	return nil
 }
 
@@ -256,6 +267,9 @@ func (j *Job) Orphaned(now time.Time) {
 		if now.Before(j.NotBefore) {
 			j.RingAt = j.NotBefore
 		}
+	}
+	if !j.TellAt.IsZero() {
+		j.TellAt = now
 	}
 }
 
@@ -324,10 +338,11 @@ func (j *Job) free(now time.Time) time.Duration {
 	return max(0, now.Sub(since))
 }
 
-// end is what converted and failed jobs have in common: a mail is owed, and lost attempts may have left files.
+// end is what converted and failed jobs have in common: a mail is owed, webhooks are, and lost attempts may have left files.
+// The mailer sees to the webhooks while it has the job in its hands anyway, and notes both in one.
 func (j *Job) end(now time.Time, rules Rules) {
 	now = stamp(now)
-	j.Ended, j.Mail = now, MailPending
+	j.Ended, j.Mail, j.TellAt = now, MailPending, now.Add(rules.RingAfter)
 	j.Since, j.Free = time.Time{}, time.Time{}
 	j.LeaseUntil, j.NotBefore, j.Worker = time.Time{}, time.Time{}, ""
 	if _, mp3s := j.Garbage(); len(mp3s) > 0 {

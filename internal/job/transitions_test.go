@@ -455,3 +455,47 @@ func until(at, now time.Time) time.Duration {
 	}
 	return at.Sub(now)
 }
+
+func TestAnEndIsToldOnce(t *testing.T) {
+	for name, tt := range map[string]struct {
+		steps []step
+		owes  bool
+	}{
+		"queued":               {[]step{arrive}, false},
+		"converted":            {[]step{arrive, claim, commit1}, true},
+		"failed":               {[]step{arrive, claim, fail1}, true},
+		"stopped":              {[]step{arrive, stop}, true},
+		"adopted":              {[]step{adopt}, true},
+		"its mail sent":        {[]step{arrive, claim, commit1, post, sent}, true},
+		"retried":              {[]step{arrive, claim, fail1, retry}, false},
+		"deleted":              {[]step{arrive, claim, fail1, remove}, false},
+		"retried, then failed": {[]step{arrive, claim, fail1, retry, stop}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j, _ := after(t, tt.steps...)
+			if !j.TellAt.IsZero() != tt.owes {
+				t.Fatalf("TellAt = %v", j.TellAt)
+			}
+			if !tt.owes {
+				return
+			}
+			if got := j.TellAt.Sub(j.Ended); got != rules.RingAfter {
+				t.Errorf("looked for %v after the end, want %v", got, rules.RingAfter)
+			}
+			if err := j.Told(j.Ended.Add(-time.Second)); !errors.Is(err, ErrState) {
+				t.Errorf("Told of another end = %v", err)
+			}
+			orphan := j
+			orphan.Orphaned(j.Ended)
+			if !orphan.TellAt.Equal(j.Ended) {
+				t.Errorf("of an orphan TellAt = %v, want %v", orphan.TellAt, j.Ended)
+			}
+			if err := j.Told(j.Ended); err != nil || !j.TellAt.IsZero() {
+				t.Errorf("Told = %v, TellAt = %v", err, j.TellAt)
+			}
+			if err := j.Told(j.Ended); !errors.Is(err, ErrState) {
+				t.Errorf("Told twice = %v", err)
+			}
+		})
+	}
+}
