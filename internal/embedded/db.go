@@ -13,7 +13,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// DB is one SQLite file with users, jobs and mails. All writes go through one connection, so they queue in Go and never
+// DB is one SQLite file with users, jobs, mails and webhooks. All writes go through one connection, so they queue in Go and never
 // meet a locked database; reads run beside them.
 type DB struct {
 	write *sql.DB
@@ -35,8 +35,11 @@ var alternatives string
 //go:embed backlog.sql
 var backlog string
 
+//go:embed hooks.sql
+var hooks string
+
 // versions holds what brings a database of version i (PRAGMA user_version) to i+1. Only append: others have the old ones.
-var versions = [...]string{schema, sessions, usage, alternatives, backlog}
+var versions = [...]string{schema, sessions, usage, alternatives, backlog, hooks}
 
 // readers is how many reads run at once. Each connection has a page cache of 2 MB.
 const readers = 4
@@ -46,7 +49,7 @@ const readers = 4
 var settings = []string{"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)"}
 
 // OpenDB opens the database at path and brings its schema up to date; without a file it makes one, the folder must be
-// there. Jobs, Users and Inbox are views of it. The caller must Close it when none is in use any more.
+// there. Jobs, Users, Inbox, Hooks and Deliveries are views of it. The caller must Close it when none is in use any more.
 func OpenDB(path string) (*DB, error) {
 	db, err := openDB(path)
 	if err != nil {

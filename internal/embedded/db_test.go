@@ -20,6 +20,14 @@ func TestLedger(t *testing.T) {
 	porttest.TestLedger(t, func(t *testing.T) porttest.Ledger { return openDB(t, t.TempDir()).Jobs() })
 }
 
+func TestHooks(t *testing.T) {
+	porttest.TestHooks(t, func(t *testing.T) porttest.Hooks { return openDB(t, t.TempDir()).Hooks() })
+}
+
+func TestDeliveries(t *testing.T) {
+	porttest.TestDeliveries(t, func(t *testing.T) porttest.Deliveries { return openDB(t, t.TempDir()).Deliveries() })
+}
+
 func TestUsers(t *testing.T) {
 	porttest.TestUsers(t, func(t *testing.T) porttest.Users { return openDB(t, t.TempDir()).Users() })
 }

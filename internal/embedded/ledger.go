@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,10 +14,21 @@ import (
 )
 
 // Ledger keeps jobs, on the terms of porttest.Ledger.
-type Ledger struct{ db *DB }
+type Ledger struct{ *records[job.Job] }
 
 // Jobs returns the ledger of the database.
-func (db *DB) Jobs() *Ledger { return &Ledger{db} }
+func (db *DB) Jobs() *Ledger {
+	return &Ledger{&records[job.Job]{
+		db: db, name: "job", get: getQuery, insert: insertStatement, update: updateStatement,
+		columns: func(j job.Job) []any {
+			return []any{
+				j.ID, j.Version, j.Owner, j.Key, j.Visible(), millis(j.RingAt), millis(j.CleanAt), millis(j.TellAt), j.State,
+				j.VideoBytes + j.MP3Bytes, millis(j.Since),
+			}
+		},
+		key: func(j *job.Job) (*string, *int64) { return &j.ID, &j.Version },
+	}}
+}
 
 // All that is asked of the jobs: each is answered from an index, however many there are.
 const (
@@ -26,8 +36,11 @@ const (
 
 	keyQuery = `SELECT body FROM jobs WHERE key = ?`
 
-	updateStatement = `UPDATE jobs SET version = ?2, owner = ?3, key = ?4, visible = ?5, ring_at = ?6, clean_at = ?7, body = ?8,
-		state = ?9, bytes = ?10, since = ?11 WHERE id = ?1 AND version = ?2 - 1`
+	insertStatement = `INSERT INTO jobs (id, version, owner, key, visible, ring_at, clean_at, tell_at, state, bytes, since, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+	updateStatement = `UPDATE jobs SET version = ?2, owner = ?3, key = ?4, visible = ?5, ring_at = ?6, clean_at = ?7, tell_at = ?8,
+		state = ?9, bytes = ?10, since = ?11, body = ?12 WHERE id = ?1 AND version = ?2 - 1`
 
 	removeStatement = `DELETE FROM jobs WHERE id = ?`
 
@@ -39,6 +52,8 @@ const (
 
 	usageQuery = `SELECT state, count(*), sum(bytes) FROM jobs WHERE owner = ?1 GROUP BY state`
 
+	untoldQuery = `SELECT body FROM jobs WHERE tell_at <= ?1 ORDER BY tell_at LIMIT ?2`
+
 	dueQuery = `SELECT body FROM (
 		SELECT id, body, min(due) AS due FROM (
 			SELECT * FROM (SELECT id, body, ring_at  AS due FROM jobs WHERE ring_at  <= ?1 ORDER BY ring_at  LIMIT ?2)
@@ -47,26 +62,6 @@ const (
 		) GROUP BY id
 	) ORDER BY due, id`
 )
-
-// Insert stores a new job at Version 1; fs.ErrExist if its ID or Key is taken.
-func (l *Ledger) Insert(ctx context.Context, j job.Job) error {
-	const statement = `INSERT INTO jobs (id, version, owner, key, visible, ring_at, clean_at, body, state, bytes, since)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	j.Version = 1
-	if _, err := l.store(ctx, statement, j); err != nil {
-		return fmt.Errorf("insert job %s: %w", j.ID, err)
-	}
-	return nil
-}
-
-// Get returns the job; fs.ErrNotExist if there is none.
-func (l *Ledger) Get(ctx context.Context, id string) (job.Job, error) {
-	j, err := l.one(ctx, getQuery, id)
-	if err != nil {
-		return job.Job{}, fmt.Errorf("get job %.40q: %w", id, err)
-	}
-	return j, nil
-}
 
 // ByKey returns the job with that Key; fs.ErrNotExist if there is none.
 func (l *Ledger) ByKey(ctx context.Context, key string) (job.Job, error) {
@@ -99,25 +94,10 @@ func (l *Ledger) AllByMP3(ctx context.Context, id string) ([]job.Job, error) {
 // Update stores what change makes of the job, unless somebody else was faster: then it starts over, and change runs
 // again. An error of change is returned as it is, with the job as read.
 func (l *Ledger) Update(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error) {
-	for {
-		read, err := l.Get(ctx, id)
-		if err != nil {
-			return job.Job{}, err
-		}
-		j := read
-		j.Tried = slices.Clone(read.Tried)
-		if err := change(&j); err != nil {
-			return read, err
-		}
-		j.ID, j.Version = read.ID, read.Version+1
-		stored, err := l.store(ctx, updateStatement, j)
-		if err != nil {
-			return job.Job{}, fmt.Errorf("update job %s: %w", id, err)
-		}
-		if stored {
-			return j, nil
-		} // another writer has succeeded, so all together get on
-	}
+	return l.records.Update(ctx, id, func(j *job.Job) error {
+		j.Tried = slices.Clone(j.Tried) // change may alter it in place
+		return change(j)
+	})
 }
 
 // Remove forgets the job. Absence is nil.
@@ -128,9 +108,11 @@ func (l *Ledger) Remove(ctx context.Context, id string) error {
 	return nil
 }
 
+// beyond is above all ids: a page far back costs no more than the first.
+const beyond = "\U0010FFFF"
+
 // List returns the owner's visible jobs, newest first, at most limit, only ids below before unless that is "".
 func (l *Ledger) List(ctx context.Context, owner, before string, limit int) ([]job.Job, error) {
-	const beyond = "\U0010FFFF" // all ids: a page far back costs no more than the first
 	jobs, err := l.all(ctx, listQuery, owner, cmp.Or(before, beyond), max(0, limit))
 	if err != nil {
 		return nil, fmt.Errorf("list jobs of %s: %w", owner, err)
@@ -165,43 +147,20 @@ func (l *Ledger) Due(ctx context.Context, now time.Time, limit int) ([]job.Job, 
 	return jobs, nil
 }
 
-// store runs a statement whose parameters are the columns in the table's order, and reports whether it changed a row.
-func (l *Ledger) store(ctx context.Context, statement string, j job.Job) (bool, error) {
-	body, err := json.Marshal(j)
+// Untold returns the jobs whose owners' webhooks somebody must see to by now, at most limit, the longest due first.
+func (l *Ledger) Untold(ctx context.Context, now time.Time, limit int) ([]job.Job, error) {
+	jobs, err := l.all(ctx, untoldQuery, now.UnixMilli(), max(0, limit))
 	if err != nil {
-		return false, err
+		return nil, fmt.Errorf("list jobs that are untold: %w", err)
 	}
-	stored, err := changed(l.db.write.ExecContext(ctx, statement,
-		j.ID, j.Version, j.Owner, j.Key, j.Visible(), millis(j.RingAt), millis(j.CleanAt), string(body), j.State, j.VideoBytes+j.MP3Bytes,
-		millis(j.Since)))
-	if taken(err) {
-		return false, fs.ErrExist
-	}
-	return stored, err
+	return jobs, nil
 }
 
 func (l *Ledger) one(ctx context.Context, query string, args ...any) (job.Job, error) {
-	j, err := scanJob(l.db.read.QueryRowContext(ctx, query, args...).Scan)
+	j, err := scanBody[job.Job](l.db.read.QueryRowContext(ctx, query, args...).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return job.Job{}, fs.ErrNotExist
 	}
-	return j, err
-}
-
-func (l *Ledger) all(ctx context.Context, query string, args ...any) ([]job.Job, error) {
-	rows, err := l.db.read.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return collect(rows, scanJob)
-}
-
-func scanJob(scan func(...any) error) (j job.Job, err error) {
-	var body []byte
-	if err := scan(&body); err != nil {
-		return job.Job{}, err
-	}
-	err = json.Unmarshal(body, &j)
 	return j, err
 }
 

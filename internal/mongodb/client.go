@@ -38,6 +38,9 @@ type Client struct {
 	videos  *Files
 	mp3s    *Files
 	jobs    *Ledger
+
+	hooks      *WebhookStore
+	deliveries *Deliveries
 }
 
 // Option changes what Connect makes.
@@ -70,6 +73,7 @@ func Connect(uri, appName string, opts ...Option) (*Client, error) {
 		opt(c)
 	}
 	c.videos, c.mp3s, c.jobs = newFiles(c, Videos), newFiles(c, MP3s), newLedger(c)
+	c.hooks, c.deliveries = newWebhookStore(c), newDeliveries(c)
 	return c, nil
 }
 
@@ -95,6 +99,12 @@ func (c *Client) MP3s() *Files { return c.mp3s }
 
 // Jobs is the ledger.
 func (c *Client) Jobs() *Ledger { return c.jobs }
+
+// Hooks keeps the webhooks.
+func (c *Client) Hooks() *WebhookStore { return c.hooks }
+
+// Deliveries keeps what is sent to them.
+func (c *Client) Deliveries() *Deliveries { return c.deliveries }
 
 // Ping asks the primary whether it is there.
 func (c *Client) Ping(ctx context.Context) error {

@@ -10,7 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// Database is one of the three.
+// Database is one of the four.
 type Database string
 
 // Their names, without a Prefix.
@@ -18,6 +18,7 @@ const (
 	Videos Database = "videos"
 	MP3s   Database = "mp3s"
 	Jobs   Database = "jobs"
+	Hooks  Database = "hooks"
 )
 
 // EnsureIndexes creates the indexes that are missing in the named databases, those that the caller writes to and may change.
@@ -34,6 +35,8 @@ func (c *Client) EnsureIndexes(ctx context.Context, in ...Database) error {
 		{MP3s, c.mp3s.files, filesIndexes()},
 		{MP3s, c.mp3s.chunks, chunksIndexes()},
 		{Jobs, c.jobs.jobs, jobsIndexes()},
+		{Hooks, c.hooks.records.in, hooksIndexes()},
+		{Hooks, c.deliveries.records.in, deliveriesIndexes()},
 	} {
 		if !slices.Contains(in, want.of) {
 			continue
@@ -70,7 +73,16 @@ func jobsIndexes() []mongo.IndexModel {
 		index("ring_at"),
 		index("clean_at"),
 		index("since"),
+		index("tell_at"),
 	}
+}
+
+func hooksIndexes() []mongo.IndexModel {
+	return []mongo.IndexModel{unique(index("owner", "slot")), index("next_at")}
+}
+
+func deliveriesIndexes() []mongo.IndexModel {
+	return []mongo.IndexModel{index("hook", "_id"), index("hook", "due_at"), index("changed")}
 }
 
 // index is over the given fields, ascending.

@@ -35,7 +35,7 @@ func engines(t *testing.T, test func(t *testing.T, l *Ledger)) {
 	for name, needed := range map[string]bool{"with turns": true, "without": false} {
 		t.Run(name, func(t *testing.T) {
 			l := open(t).Jobs()
-			l.turns.needed = &needed
+			l.records.turns.needed = &needed
 			test(t, l)
 		})
 	}
@@ -80,7 +80,7 @@ func TestUpdateLeavesNoTurns(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n, err := l.turns.taken.CountDocuments(t.Context(), bson.D{}); n != 0 || err != nil {
+	if n, err := l.records.turns.taken.CountDocuments(t.Context(), bson.D{}); n != 0 || err != nil {
 		t.Errorf("%d turns left, %v", n, err)
 	}
 }
@@ -89,7 +89,7 @@ func TestTurnsOfTheLivingAreRespectedAndOfTheDeadPassedOn(t *testing.T) {
 	l := open(t).Jobs()
 	id := insertJob(t, l)
 	name := id + "/1"
-	if err := l.turns.insert(t.Context(), name); err != nil {
+	if err := l.records.turns.insert(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Update(t.Context(), id, increment); !errors.Is(err, errCrowded) {
@@ -97,15 +97,15 @@ func TestTurnsOfTheLivingAreRespectedAndOfTheDeadPassedOn(t *testing.T) {
 	}
 	long := bson.D{{Key: "$set", Value: bson.D{{Key: "at", Value: time.Now().Add(-time.Hour)}}}}
 	for _, dead := range []string{name, name + "+"} { // the second died while it took over from the first
-		_ = l.turns.insert(t.Context(), dead)
-		if _, err := l.turns.taken.UpdateOne(t.Context(), by("_id", dead), long); err != nil {
+		_ = l.records.turns.insert(t.Context(), dead)
+		if _, err := l.records.turns.taken.UpdateOne(t.Context(), by("_id", dead), long); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if j, err := l.Update(t.Context(), id, increment); err != nil || j.Version != 2 {
 		t.Errorf("Update after somebody died: version %d, %v", j.Version, err)
 	}
-	if n, err := l.turns.taken.CountDocuments(t.Context(), bson.D{}); n != 0 || err != nil {
+	if n, err := l.records.turns.taken.CountDocuments(t.Context(), bson.D{}); n != 0 || err != nil {
 		t.Errorf("%d turns left, %v", n, err)
 	}
 }
@@ -136,7 +136,9 @@ func TestIndexes(t *testing.T) {
 	}{
 		{c.Videos().files, gridfs}, {c.Videos().chunks, chunks},
 		{c.MP3s().files, gridfs}, {c.MP3s().chunks, chunks},
-		{c.Jobs().jobs, []string{"clean_at_1", "key_1 unique", "mp3_1", "owner_1__id_1", "owner_1_state_1_video_bytes_1_mp3_bytes_1", "ring_at_1", "since_1", "state_1__id_1", "tried_1"}},
+		{c.Jobs().jobs, []string{"clean_at_1", "key_1 unique", "mp3_1", "owner_1__id_1", "owner_1_state_1_video_bytes_1_mp3_bytes_1", "ring_at_1", "since_1", "state_1__id_1", "tell_at_1", "tried_1"}},
+		{c.hooks.records.in, []string{"next_at_1", "owner_1_slot_1 unique"}},
+		{c.deliveries.records.in, []string{"changed_1", "hook_1__id_1", "hook_1_due_at_1"}},
 	} {
 		specs, err := tt.in.Indexes().ListSpecifications(t.Context())
 		if err != nil {

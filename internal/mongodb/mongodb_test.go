@@ -26,6 +26,14 @@ func TestLedger(t *testing.T) {
 	porttest.TestLedger(t, func(t *testing.T) porttest.Ledger { return open(t).Jobs() })
 }
 
+func TestHooks(t *testing.T) {
+	porttest.TestHooks(t, func(t *testing.T) porttest.Hooks { return open(t).Hooks() })
+}
+
+func TestDeliveries(t *testing.T) {
+	porttest.TestDeliveries(t, func(t *testing.T) porttest.Deliveries { return open(t).Deliveries() })
+}
+
 // open returns a client with databases of its own on the shared server.
 func open(tb testing.TB) *Client {
 	tb.Helper()
@@ -37,14 +45,14 @@ func openAt(tb testing.TB, uri string) *Client {
 	tb.Helper()
 	c := connect(tb, uri)
 	tb.Cleanup(func() {
-		for _, db := range []Database{Videos, MP3s, Jobs} {
+		for _, db := range []Database{Videos, MP3s, Jobs, Hooks} {
 			if err := c.database(db).Drop(context.WithoutCancel(tb.Context())); err != nil {
 				tb.Error(err)
 			}
 		}
 	})
 	for range 2 { // as every start does
-		if err := c.EnsureIndexes(tb.Context(), Videos, MP3s, Jobs); err != nil {
+		if err := c.EnsureIndexes(tb.Context(), Videos, MP3s, Jobs, Hooks); err != nil {
 			tb.Fatal(err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"mp3converter/internal/hook"
 	"mp3converter/internal/job"
 	"mp3converter/internal/testserver"
 )
@@ -33,13 +34,14 @@ type question struct {
 
 // wiretap notes the questions that a client asks of a collection.
 type wiretap struct {
+	of        string
 	mu        sync.Mutex
 	questions []question
 }
 
 func (w *wiretap) monitor() *event.CommandMonitor {
 	return &event.CommandMonitor{Started: func(_ context.Context, e *event.CommandStartedEvent) {
-		if name, _ := e.Command.Lookup(e.CommandName).StringValueOK(); name != "jobs" {
+		if name, _ := e.Command.Lookup(e.CommandName).StringValueOK(); name != w.of {
 			return
 		}
 		w.mu.Lock()
@@ -146,10 +148,10 @@ func (q question) follow(index []string, equal, between map[string]bool) int {
 	return n
 }
 
-// indexFields are the indexes of the collection of jobs, as EnsureIndexes makes them.
-func indexFields() [][]string {
+// indexFields are what the indexes of a collection are over, as EnsureIndexes makes them.
+func indexFields(indexes []mongo.IndexModel) [][]string {
 	all := [][]string{{"_id"}}
-	for _, m := range jobsIndexes() {
+	for _, m := range indexes {
 		var fields []string
 		for _, e := range m.Keys.(bson.D) {
 			fields = append(fields, e.Key)
@@ -160,14 +162,8 @@ func indexFields() [][]string {
 }
 
 func TestEveryQuestionOfTheLedgerIsAnsweredFromAnIndex(t *testing.T) {
-	c := open(t)
-	tap := &wiretap{}
-	pool, err := mongo.Connect(options.Client().ApplyURI(testserver.MongoDB(t)).SetMonitor(tap.monitor()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Disconnect(t.Context())
-	l := newLedger(&Client{mongo: pool, prefix: c.prefix, timeout: commandTimeout})
+	tap, client := tapped(t, "jobs")
+	l := newLedger(client)
 	ctx, now := t.Context(), time.Now()
 	j := job.New(now, job.DefaultRules(), job.NewID(now), "a@example.com")
 	note := func(_ any, err error) {
@@ -176,11 +172,7 @@ func TestEveryQuestionOfTheLedgerIsAnsweredFromAnIndex(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	got := map[string]string{}
-	for _, call := range []struct {
-		name string
-		do   func()
-	}{
+	got := tap.plans(jobsIndexes(), []call{
 		{"Insert", func() { note(nil, l.Insert(ctx, j)) }},
 		{"Get", func() { note(l.Get(ctx, j.ID)) }},
 		{"ByKey", func() { note(l.ByKey(ctx, j.Key)) }},
@@ -202,22 +194,9 @@ func TestEveryQuestionOfTheLedgerIsAnsweredFromAnIndex(t *testing.T) {
 		{"Search by both", func() { note(l.Search(ctx, Wanted{Owner: j.Owner, State: job.Failed, Before: j.ID}, 10)) }},
 		{"CleanDue", func() { note(l.CleanDue(ctx, now, 10)) }},
 		{"Named", func() { note(l.Named(ctx, []string{j.ID})) }},
+		{"Untold", func() { note(l.Untold(ctx, now, 10)) }},
 		{"Remove", func() { note(nil, l.Remove(ctx, j.ID)) }},
-	} {
-		tap.mu.Lock()
-		tap.questions = nil
-		tap.mu.Unlock()
-		call.do()
-		tap.mu.Lock()
-		var plans []string
-		for _, q := range tap.questions {
-			for _, filter := range q.branches() {
-				plans = append(plans, q.verb+" by "+q.plan(filter, indexFields()))
-			}
-		}
-		tap.mu.Unlock()
-		got[call.name] = strings.Join(plans, " | ")
-	}
+	})
 	// After a semicolon: what is looked at in the jobs found. A job's id and version, and an MP3's id, are of one job; of an
 	// owner's jobs few are invisible; an operator's page of an owner's failed jobs reads that owner's.
 	want := map[string]string{
@@ -229,14 +208,102 @@ func TestEveryQuestionOfTheLedgerIsAnsweredFromAnIndex(t *testing.T) {
 		"Backlog": "aggregate by state,_id | aggregate by state,_id | aggregate by state,_id | find by since",
 		"Search":  "find by _id", "Search, next page": "find by _id", "Search by owner": "find by owner,_id",
 		"Search by state": "find by state,_id", "Search by state, next page": "find by state,_id", "Search by both": "find by owner,_id; state",
-		"CleanDue": "find by clean_at", "Named": "find by _id | find by mp3 | find by tried",
+		"CleanDue": "find by clean_at", "Untold": "find by tell_at", "Named": "find by _id | find by mp3 | find by tried",
 	}
+	wantPlans(t, want, got)
+}
+
+func TestEveryQuestionOfWebhooksIsAnsweredFromAnIndex(t *testing.T) {
+	ctx, now := t.Context(), time.Now()
+	h := hook.New(now, "a@example.com", "https://example.com", 0)
+	d := h.Ping(now)
+	note := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	tap, client := tapped(t, "hooks")
+	hooks := newWebhookStore(client)
+	got := tap.plans(hooksIndexes(), []call{
+		{"Insert", func() { note(nil, hooks.Insert(ctx, h)) }},
+		{"Get", func() { note(hooks.Get(ctx, h.ID)) }},
+		{"Of", func() { note(hooks.Of(ctx, h.Owner)) }},
+		{"Update", func() { note(hooks.Update(ctx, h.ID, func(h *hook.Hook) error { return h.Wake(now) })) }},
+		{"Due", func() { note(hooks.Due(ctx, now, 10)) }},
+		{"Remove", func() { note(nil, hooks.Remove(ctx, h.ID)) }},
+	})
+	wantPlans(t, map[string]string{
+		"Insert": "", "Get": "find by _id", "Of": "find by owner,slot", "Update": "find by _id | update by _id; version",
+		"Due": "find by next_at", "Remove": "delete by _id",
+	}, got)
+
+	tap, client = tapped(t, "deliveries")
+	deliveries := newDeliveries(client)
+	got = tap.plans(deliveriesIndexes(), []call{
+		{"Insert", func() { note(nil, deliveries.Insert(ctx, d)) }},
+		{"Get", func() { note(deliveries.Get(ctx, d.ID)) }},
+		{"Update", func() { note(deliveries.Update(ctx, d.ID, func(d *hook.Delivery) error { return d.Replay(now) })) }},
+		{"List", func() { note(deliveries.List(ctx, h.ID, "", 10)) }},
+		{"List, next page", func() { note(deliveries.List(ctx, h.ID, d.ID, 10)) }},
+		{"Due", func() { note(deliveries.Due(ctx, h.ID, now, 10)) }},
+		{"Forget", func() { note(deliveries.Forget(ctx, now)) }},
+		{"Clear", func() { note(nil, deliveries.Clear(ctx, h.ID)) }},
+	})
+	wantPlans(t, map[string]string{
+		"Insert": "", "Get": "find by _id", "Update": "find by _id | update by _id; version",
+		"List": "find by hook,_id", "List, next page": "find by hook,_id", "Due": "find by hook,due_at",
+		"Forget": "delete by changed", "Clear": "delete by hook,_id",
+	}, got)
+}
+
+// tapped returns a client with databases of its own, of which the questions that are asked of a collection are noted.
+func tapped(t *testing.T, collection string) (*wiretap, *Client) {
+	t.Helper()
+	c, tap := open(t), &wiretap{of: collection}
+	pool, err := mongo.Connect(options.Client().ApplyURI(testserver.MongoDB(t)).SetMonitor(tap.monitor()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pool.Disconnect(context.WithoutCancel(t.Context())) })
+	return tap, &Client{mongo: pool, prefix: c.prefix, timeout: commandTimeout}
+}
+
+// call is one of the methods of a store.
+type call struct {
+	name string
+	do   func()
+}
+
+// plans says how each of the calls is answered.
+func (w *wiretap) plans(indexes []mongo.IndexModel, calls []call) map[string]string {
+	got := map[string]string{}
+	for _, call := range calls {
+		w.mu.Lock()
+		w.questions = nil
+		w.mu.Unlock()
+		call.do()
+		w.mu.Lock()
+		var plans []string
+		for _, q := range w.questions {
+			for _, filter := range q.branches() {
+				plans = append(plans, q.verb+" by "+q.plan(filter, indexFields(indexes)))
+			}
+		}
+		w.mu.Unlock()
+		got[call.name] = strings.Join(plans, " | ")
+	}
+	return got
+}
+
+func wantPlans(t *testing.T, want, got map[string]string) {
+	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	for _, name := range slices.Sorted(maps.Keys(got)) {
 		if strings.Contains(got[name], "scan") {
-			t.Errorf("%s scans all jobs", name)
+			t.Errorf("%s scans everything", name)
 		}
 	}
 }

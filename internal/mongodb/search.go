@@ -33,7 +33,7 @@ func (l *Ledger) Search(ctx context.Context, w Wanted, limit int) ([]job.Job, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, longTimeout)
 	defer cancel()
-	jobs, err := l.findWithin(ctx, filter, bson.D{{Key: "_id", Value: -1}}, limit)
+	jobs, err := l.records.findWithin(ctx, filter, bson.D{{Key: "_id", Value: -1}}, limit)
 	if err != nil {
 		return nil, fmt.Errorf("search jobs: %w", err)
 	}

@@ -35,6 +35,7 @@ func TestLedger(t *testing.T, open func(t *testing.T) Ledger) {
 		"due is what must be rung or cleaned, the longest first":   ledgerDue,
 		"due is limited for each kind":                             ledgerDueLimit,
 		"due is never a job whose times were cleared":              ledgerDueCleared,
+		"untold is whose webhooks are due, the longest first":      ledgerUntold,
 		"a context that is over fails every call, storing nothing": ledgerCancelled,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
@@ -59,11 +60,16 @@ func queuedJob(t *testing.T) job.Job {
 	return j
 }
 
-// fullJob returns a job with every field set, so that a new field is tested without anybody thinking of it.
+// fullJob returns a job with every field set.
 func fullJob(t *testing.T) job.Job {
 	t.Helper()
-	j := newJob()
-	v := reflect.ValueOf(&j).Elem()
+	return filled(t, newJob())
+}
+
+// filled sets every field but ID of a record, so that a new field is tested without anybody thinking of it.
+func filled[T any](t *testing.T, record T) T {
+	t.Helper()
+	v := reflect.ValueOf(&record).Elem()
 	for i := range v.NumField() {
 		f, name := v.Field(i), v.Type().Field(i).Name
 		switch {
@@ -77,10 +83,10 @@ func fullJob(t *testing.T) job.Job {
 			f.Set(reflect.ValueOf([]string{job.NewID(noon), job.NewID(noon)}))
 		}
 		if f.IsZero() {
-			t.Fatalf("no idea how to fill job.Job.%s: teach fullJob", name)
+			t.Fatalf("no idea how to fill %s: teach filled", name)
 		}
 	}
-	return j
+	return record
 }
 
 func insert(t *testing.T, l Ledger, j job.Job) job.Job {

@@ -428,3 +428,24 @@ func ledgerCancelled(t *testing.T, l Ledger) {
 		t.Errorf("Get of the job not inserted: %v", err)
 	}
 }
+
+func ledgerUntold(t *testing.T, l Ledger) {
+	var want []job.Job
+	for _, minutes := range []int{2, 1, 3, 9} {
+		j := queuedJob(t)
+		j.TellAt = noon.Add(time.Duration(minutes) * time.Minute)
+		want = append(want, insert(t, l, j))
+	}
+	told, err := l.Update(t.Context(), insert(t, l, fullJob(t)).ID, func(j *job.Job) error { j.TellAt = time.Time{}; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = []job.Job{want[1], want[0], want[2]}
+	for _, limit := range []int{10, 2, 0} {
+		got, err := l.Untold(t.Context(), noon.Add(3*time.Minute), limit)
+		if diff := cmp.Diff(want[:min(limit, len(want))], got, equateEmpty); err != nil || diff != "" {
+			t.Errorf("Untold, at most %d: %v\n%s", limit, err, diff)
+		}
+	}
+	wantJob(t, l, told)
+}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"time"
 
+	"mp3converter/internal/hook"
 	"mp3converter/internal/job"
 	"mp3converter/internal/partial"
 )
@@ -63,6 +64,37 @@ type Ledger interface {
 	Backlog(ctx context.Context) (job.Backlog, error)
 	// Due returns jobs that are RingDue or CleanDue, at most limit of each, the longest due first; cost independent of how many jobs are not due.
 	Due(ctx context.Context, now time.Time, limit int) ([]job.Job, error)
+	// Untold returns jobs whose TellAt has come, at most limit, the longest due first; cost as of Due.
+	Untold(ctx context.Context, now time.Time, limit int) ([]job.Job, error)
+}
+
+// Hooks stores webhooks. Insert, Get and Update are as a Ledger's.
+type Hooks interface {
+	// Insert refuses an ID that is taken, and a Slot that another hook of the owner's has, with fs.ErrExist.
+	Insert(ctx context.Context, h hook.Hook) error
+	Get(ctx context.Context, id string) (hook.Hook, error)
+	// Of returns the owner's hooks, by Slot.
+	Of(ctx context.Context, owner string) ([]hook.Hook, error)
+	Update(ctx context.Context, id string, change func(*hook.Hook) error) (hook.Hook, error)
+	// Remove forgets the hook. Absence is nil. Its deliveries stay.
+	Remove(ctx context.Context, id string) error
+	// Due returns hooks whose NextAt has come, at most limit, the longest due first; cost independent of the others.
+	Due(ctx context.Context, now time.Time, limit int) ([]hook.Hook, error)
+}
+
+// Deliveries stores what is sent to hooks. Insert, Get and Update are as a Ledger's. It does not know which hooks there are.
+type Deliveries interface {
+	Insert(ctx context.Context, d hook.Delivery) error
+	Get(ctx context.Context, id string) (hook.Delivery, error)
+	Update(ctx context.Context, id string, change func(*hook.Delivery) error) (hook.Delivery, error)
+	// List returns the hook's deliveries, newest (highest id) first, at most limit, only ids below before unless that is "".
+	List(ctx context.Context, of, before string, limit int) ([]hook.Delivery, error)
+	// Due returns those of the hook whose DueAt has come, at most limit, the longest due first; cost independent of the others.
+	Due(ctx context.Context, of string, now time.Time, limit int) ([]hook.Delivery, error)
+	// Clear forgets all of the hook.
+	Clear(ctx context.Context, of string) error
+	// Forget removes what was Changed last before the given time, and returns how much.
+	Forget(ctx context.Context, since time.Time) (int, error)
 }
 
 // Queue carries messages at least once, or, if it is embedded, at most once: the ledger remembers.
