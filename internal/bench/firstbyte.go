@@ -19,7 +19,7 @@ const (
 // measureFirstByte compares how long a download's first byte takes with the store's own finds of the same file.
 func measureFirstByte(ctx context.Context, b *bench) (table, error) {
 	t := table{Title: "First byte of a download from FerretDB, against the store's own finds", Base: "raw", Notes: []string{
-		fmt.Sprintf("raw is the bare driver: the file's description and its first chunks; ours adds HTTP, the token's validation and the look into the ledger. %d of either side, in turn; the result is of the differences, pair by pair", b.Rounds*firstBytes),
+		fmt.Sprintf("raw is the bare driver: the file's description and its first chunks; ours adds HTTP, the token's validation and the look into the ledger. %d of either side, in turn; the result is of the differences, pair by pair, so a pause of FerretDB's in one of a pair is in it; in the last row it is the difference of the quantiles", b.Rounds*firstBytes),
 	}}
 	s, err := b.newStand(ctx)
 	if err != nil {
@@ -54,6 +54,7 @@ func measureFirstByte(ctx context.Context, b *bench) (table, error) {
 	t.Rows = []row{
 		beyond("first byte, beyond the find, p50", raw, ours, 0.50).against(atMost(5)),
 		beyond("first byte, beyond the find, p99", raw, ours, 0.99).against(atMost(5)),
+		apart("p99 of the first byte, beyond the find's p99", raw, ours, 0.99).against(atMost(5)),
 	}
 	return t, nil
 }
@@ -109,6 +110,11 @@ func beyond(what string, base, ours samples, q float64) row {
 		more[i] = ours[i] - base[i]
 	}
 	return row{What: what, Unit: "ms", Base: base, Ours: ours, Value: more.quantile(q), Format: "%.1f ms"}
+}
+
+// apart is the row of two sides whose value is by how many milliseconds a quantile of ours exceeds the base's own.
+func apart(what string, base, ours samples, q float64) row {
+	return row{What: what, Unit: "ms", Base: base, Ours: ours, Value: ours.quantile(q) - base.quantile(q), Format: "%.1f ms"}
 }
 
 // quantile is the sample that a share q of them does not exceed; 0 if there are none.
