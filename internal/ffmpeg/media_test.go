@@ -22,11 +22,14 @@ import (
 const near = 80 * time.Millisecond
 
 // convert runs the real ffmpeg on a file, in several processes where that is done, and returns the MP3's path. It does so again in
-// one process, and without the pictures if those can be left out of the file: nothing may come of either.
+// one process, and without the pictures if those can be left out of the file: nothing may come of either. See everyWay.
 func convert(tb testing.TB, r Runner, path string, o Options) (string, Result, error) {
 	tb.Helper()
 	r.Cores = cmp.Or(r.Cores, forced())
 	mp3, result, err := convertFile(tb, r, path, o)
+	if !everyWay() {
+		return mp3, result, err
+	}
 	late := o
 	late.Progress = nil
 	early, ok, other := convertEarly(tb, r, path, late)
@@ -243,6 +246,9 @@ func TestATrackWithGapsIsWhole(t *testing.T) {
 
 func TestTwoHours(t *testing.T) {
 	t.Parallel()
+	if !everyWay() {
+		t.Skip("it is made with the image's ffmpeg")
+	}
 	clip := testmedia.Make(t, "mp4",
 		"-f", "lavfi", "-i", "testsrc=s=32x32:r=1:d=7200", "-f", "lavfi", "-i", "sine=f=440:r=8000:d=7200",
 		"-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-b:a", "16k")
