@@ -49,6 +49,11 @@ type Errors []Row
 
 // Handle makes an http.HandlerFunc of h.
 func (e Errors) Handle(h Handler) http.HandlerFunc {
+	return e.HandleBy(h, func(w http.ResponseWriter, r *http.Request, refusal Refusal, _ error) { Write(w, r, refusal) })
+}
+
+// HandleBy is Handle with a refusal's answer written by the service, which is told the error that it is for as well.
+func (e Errors) HandleBy(h Handler, write func(w http.ResponseWriter, r *http.Request, refusal Refusal, err error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		rec := record(w)
 		err := h(rec, r)
@@ -63,11 +68,12 @@ func (e Errors) Handle(h Handler) http.HandlerFunc {
 			Note(r.Context(), "err", err)
 			panic(http.ErrAbortHandler)
 		}
-		e.answer(rec, r, err)
+		write(rec, r, e.refusal(r, err), err)
 	}
 }
 
-func (e Errors) answer(w http.ResponseWriter, r *http.Request, err error) {
+// refusal is what a request is answered with that has come to err, and notes what is wrong.
+func (e Errors) refusal(r *http.Request, err error) Refusal {
 	refusal, known := e.find(err)
 	switch {
 	case errors.Is(context.Cause(r.Context()), ErrStopping) && (!known || errors.Is(err, ErrStopping)):
@@ -80,7 +86,7 @@ func (e Errors) answer(w http.ResponseWriter, r *http.Request, err error) {
 	case err.Error() != refusal.Error():
 		Note(r.Context(), "err", err)
 	}
-	Write(w, r, refusal)
+	return refusal
 }
 
 func (e Errors) find(err error) (Refusal, bool) {
@@ -98,9 +104,7 @@ func (e Errors) find(err error) (Refusal, bool) {
 
 // Write answers with a refusal: plain text, or RFC 9457 problem JSON when the client asks for JSON.
 func Write(w http.ResponseWriter, r *http.Request, refusal Refusal) {
-	if refusal.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(refusal.RetryAfter.Round(time.Second)/time.Second)))
-	}
+	refusal.SetHeader(w.Header())
 	if !WantsJSON(r) {
 		Text(w, refusal.Code, refusal.Text)
 		return
@@ -115,6 +119,13 @@ func Write(w http.ResponseWriter, r *http.Request, refusal Refusal) {
 	send(w, refusal.Code, "application/problem+json", string(body))
 }
 
+// SetHeader sets what a refusal says beside its text.
+func (r Refusal) SetHeader(h http.Header) {
+	if r.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(r.RetryAfter.Round(time.Second)/time.Second)))
+	}
+}
+
 // problem is RFC 9457's object.
 type problem struct {
 	Type      string `json:"type"`
@@ -126,9 +137,21 @@ type problem struct {
 
 // WantsJSON reports whether the client asks for JSON: Accept names it and does not prefer anything before it.
 func WantsJSON(r *http.Request) bool {
+	media := wanted(r)
+	return media == "application/json" || media == "application/problem+json"
+}
+
+// WantsHTML reports whether the client asks for HTML first, as browsers do when they are to show what they get.
+func WantsHTML(r *http.Request) bool { return wanted(r) == "text/html" }
+
+// wanted is the media type that Accept names first; empty if it names none.
+func wanted(r *http.Request) string {
 	first, _, _ := strings.Cut(strings.Join(r.Header.Values("Accept"), ","), ",")
 	media, _, err := mime.ParseMediaType(first)
-	return err == nil && (media == "application/json" || media == "application/problem+json")
+	if err != nil {
+		return ""
+	}
+	return media
 }
 
 // Text answers with a plain text.

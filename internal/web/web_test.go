@@ -134,19 +134,24 @@ func TestAPanicIsLoggedAndAnsweredWithoutItsText(t *testing.T) {
 	}
 }
 
-func TestWantsJSON(t *testing.T) {
-	for accept, want := range map[string]bool{
-		"application/json":                 true,
-		"application/problem+json":         true,
-		"application/json;q=0.9":           true,
-		"*/*":                              false,
-		"":                                 false,
-		"text/html,application/json;q=0.9": false,
+func TestWhatTheClientAsksForFirst(t *testing.T) {
+	for accept, want := range map[string]struct{ json, html bool }{
+		"application/json":                 {json: true},
+		"application/problem+json":         {json: true},
+		"application/json;q=0.9":           {json: true},
+		"*/*":                              {},
+		"":                                 {},
+		"text/html,application/json;q=0.9": {html: true},
+		"text/html, */*;q=0.8":             {html: true},
+		"application/json, text/html":      {json: true},
 	} {
 		r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
 		r.Header.Set("Accept", accept)
-		if got := WantsJSON(r); got != want {
-			t.Errorf("WantsJSON(%q) = %v, want %v", accept, got, want)
+		if got := WantsJSON(r); got != want.json {
+			t.Errorf("WantsJSON(%q) = %v, want %v", accept, got, want.json)
+		}
+		if got := WantsHTML(r); got != want.html {
+			t.Errorf("WantsHTML(%q) = %v, want %v", accept, got, want.html)
 		}
 	}
 }
