@@ -33,7 +33,7 @@ run: bin/mp3converter ## run the suite on embedded stores: API on :8080, mails o
 
 build: $(COMMANDS:%=bin/%) ## build all commands into bin/
 
-bin/%: $(shell find cmd internal -name '*.go' -o -name '*.sql' -o -name '*.html' -o -name '*.css') go.mod go.sum
+bin/%: $(shell find cmd internal -name '*.go' -o -name '*.sql' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name '*.svg') go.mod go.sum
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/$*
 
 test: deps tools lint bin/ffmpeg ## run all tests, on real servers: make test [PKG=./internal/job]
@@ -101,7 +101,7 @@ ffmpeg: bin/ffmpeg ## build the converter image's ffmpeg for this Debian machine
 bin/ffmpeg: deploy/ffmpeg/build
 	@deploy/ffmpeg/build $@
 
-tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint ## build the tests' tools into .tools/
+tools: $(TOOLS)/ferretdb $(TOOLS)/toxiproxy $(TOOLS)/golangci-lint $(TOOLS)/axe.min.js ## build the tests' tools into .tools/
 
 .PHONY: deps
 deps:
@@ -112,6 +112,9 @@ $(TOOLS)/ferretdb: internal/tools/ferretdb/build internal/tools/ferretdb/go.sum 
 
 $(TOOLS)/toxiproxy: internal/tools/toxiproxy/go.sum
 	cd internal/tools/toxiproxy && go build -o $@ github.com/Shopify/toxiproxy/v2/cmd/server
+
+$(TOOLS)/axe.min.js: internal/tools/axe/build
+	internal/tools/axe/build $@
 
 $(TOOLS)/golangci-lint: internal/tools/lint/go.sum
 	cd internal/tools/lint && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

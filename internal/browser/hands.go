@@ -1,0 +1,147 @@
+package browser
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	cdpbrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+
+	"mp3converter/internal/testsuite"
+)
+
+// call sends one command to the window.
+func call[P, R any](p *Page, command cdp.Command[P, R], params P) {
+	p.t.Helper()
+	ctx, cancel := p.step()
+	defer cancel()
+	_, err := chromedp.Call(ctx, command, params)
+	p.must(err)
+}
+
+// Eval returns what an expression comes to; a promise is waited for.
+func Eval[T any](p *Page, js string) T {
+	p.t.Helper()
+	v, err := eval[T](p, js)
+	if err != nil {
+		p.t.Fatalf("%s: %v", js, err)
+	}
+	return v
+}
+
+func eval[T any](p *Page, js string) (T, error) {
+	ctx, cancel := p.step()
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](js, chromedp.EvalAwaitPromise))
+}
+
+// Await waits until the expression is true. While a page is being left nothing is.
+func (p *Page) Await(what, js string) {
+	p.t.Helper()
+	testsuite.Eventually(p.t, what, func() bool {
+		so, err := eval[bool](p, "!!("+js+")")
+		if p.ctx.Err() != nil {
+			p.t.Fatalf("%s: %v", what, err)
+		}
+		return err == nil && so
+	})
+}
+
+func quote(s string) string {
+	quoted, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a string marshals
+	}
+	return string(quoted)
+}
+
+// Shows waits until what the selector finds has the text in it and can be seen.
+func (p *Page) Shows(selector, text string) {
+	p.t.Helper()
+	p.Await(selector+" shows "+text, "[...document.querySelectorAll("+quote(selector)+")].some((e) => e.checkVisibility() && e.innerText.includes("+quote(text)+"))")
+}
+
+// Text is what a reader sees of the element.
+func (p *Page) Text(selector string) string {
+	p.t.Helper()
+	return Eval[string](p, "document.querySelector("+quote(selector)+").innerText")
+}
+
+// Go loads an address.
+func (p *Page) Go(url string) {
+	p.t.Helper()
+	ctx, cancel := p.step()
+	defer cancel()
+	p.must(chromedp.Do(ctx, chromedp.Navigate(url)))
+}
+
+// Click scrolls to an element and clicks it with the mouse.
+func (p *Page) Click(selector string) {
+	p.t.Helper()
+	ctx, cancel := p.step()
+	defer cancel()
+	p.must(chromedp.Do(ctx, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible)))
+}
+
+// Type types a text where the focus is.
+func (p *Page) Type(text string) {
+	p.t.Helper()
+	ctx, cancel := p.step()
+	defer cancel()
+	p.must(chromedp.Do(ctx, chromedp.KeyEvent(text)))
+}
+
+// Fill clicks a field and types into it.
+func (p *Page) Fill(selector, text string) {
+	p.t.Helper()
+	p.Click(selector)
+	p.Type(text)
+}
+
+// Choose gives files to a field, as the browser's own dialog does.
+func (p *Page) Choose(selector string, files ...string) {
+	p.t.Helper()
+	ctx, cancel := p.step()
+	defer cancel()
+	p.must(chromedp.Do(ctx, chromedp.SetUploadFiles(chromedp.CSS(selector), files)))
+}
+
+// Drag carries files from the desk over the element, and leaves them in the air.
+func (p *Page) Drag(selector string, files ...string) (drop func()) {
+	p.t.Helper()
+	at := Eval[struct{ X, Y float64 }](p, "(() => { const e = document.querySelector("+quote(selector)+"); e.scrollIntoView({block: 'center'}); "+
+		"const r = e.getBoundingClientRect(); return {X: r.x + r.width / 2, Y: r.y + r.height / 2}; })()")
+	event := func(kind input.DispatchDragEventType) {
+		p.t.Helper()
+		const copying = 1
+		call(p, input.DispatchDragEvent, input.DispatchDragEventParams{
+			Type: kind, X: at.X, Y: at.Y, Data: &input.DragData{Items: []*input.DragDataItem{}, Files: files, DragOperationsMask: copying},
+		})
+	}
+	event("dragEnter")
+	event("dragOver")
+	return func() { event("drop") }
+}
+
+// Downloads has the window save what it downloads, and returns a function that waits for the file of that name.
+func (p *Page) Downloads() (saved func(name string) []byte) {
+	p.t.Helper()
+	dir := p.t.(*testing.T).TempDir()
+	ctx, cancel := p.step()
+	defer cancel()
+	_, err := chromedp.CallBrowser(ctx, cdpbrowser.SetDownloadBehavior, cdpbrowser.SetDownloadBehaviorParams{
+		Behavior: cdpbrowser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir, BrowserContextID: chromedp.FromContext(p.ctx).BrowserContextID,
+	})
+	p.must(err)
+	return func(name string) []byte {
+		p.t.Helper()
+		return testsuite.Awaited(p.t, name+" is downloaded", func() ([]byte, bool) {
+			data, err := os.ReadFile(filepath.Join(dir, name)) // it has another name until it is whole
+			return data, err == nil
+		})
+	}
+}
