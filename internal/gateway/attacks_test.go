@@ -167,7 +167,7 @@ func TestOnlyWhatIsThereIsAnswered(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"/", "/metrics", "/livez", "/readyz", "/healthz", "/debug/pprof/", "/debug/pprof/heap", "/debug/vars", "/validate", "/.git/config", "/.env",
+		"/metrics", "/livez", "/readyz", "/healthz", "/debug/pprof/", "/debug/pprof/heap", "/debug/vars", "/validate", "/.git/config", "/.env",
 		"/upload/", "/jobs/", "//jobs", "/../jobs", "/%2e%2e/jobs", "/jobs/../download", "/UPLOAD", "/jobs%00",
 	} {
 		if a := r.do(request{path: path}); a.status != 404 || a.body != "not found" {

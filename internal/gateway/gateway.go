@@ -19,6 +19,7 @@ import (
 
 	"mp3converter/internal/job"
 	"mp3converter/internal/link"
+	"mp3converter/internal/page"
 	"mp3converter/internal/slots"
 	"mp3converter/internal/web"
 )
@@ -124,13 +125,16 @@ func New(cfg Config) *Service {
 
 // Routes is everything that the service answers. Call it once: it registers the requests' metrics.
 func (s *Service) Routes() http.Handler {
-	h := answers.Handle
+	h := handle
 	r := chi.NewRouter()
 	r.Use(web.Behind(s.cfg.TrustedProxies), web.Log(s.cfg.Log, s.cfg.Metrics), web.Secure, s.patient)
 
+	r.Get("/", h(s.home))
+	r.Get(page.StaticRoot+"{version}/{name}", page.Static)
+
 	r.Post("/login", h(s.login))
 	r.Post("/logout", h(s.logout))
-	r.Post("/session", h(s.beginSession))
+	r.Post(sessionPath, h(s.beginSession))
 	r.Post("/session/end", h(s.endSession))
 	r.Post("/upload", h(s.user(s.upload)))
 	r.Get("/download", h(s.orLink(s.user(s.download))))

@@ -16,6 +16,9 @@ import (
 // A browser's session is the same token as any other client's, in a cookie that no script can read. It stands for an
 // Authorization header in requests that have none.
 
+// sessionPath is where the page's login form goes.
+const sessionPath = "/session"
+
 // origins tells requests of this site's own pages from those that another site's page has the browser send: by
 // Sec-Fetch-Site, or else by Origin and Host. What has neither comes from no browser. A page of ours must therefore not be sent
 // with the Referrer-Policy no-referrer: its forms would come with the Origin null.

@@ -1,0 +1,109 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"mp3converter/internal/job"
+	"mp3converter/internal/page"
+	"mp3converter/internal/web"
+)
+
+// pageRows is how many jobs the page lists.
+const pageRows = 25
+
+// home is the page for people: their jobs, or where to log in. ?before= a job's id lists older ones, ?job= one alone.
+func (s *Service) home(w http.ResponseWriter, r *http.Request) error {
+	user, err := s.visitor(r)
+	switch {
+	case errors.Is(err, errNoToken):
+		return page.Login{}.Write(w, http.StatusOK)
+	case errors.Is(err, errBadToken), errors.Is(err, errNotAdmin):
+		return page.Login{Problem: "You were logged out. Please log in again."}.Write(w, http.StatusOK)
+	case err != nil:
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), callTime)
+	defer cancel()
+	v := page.Home{User: user, MaxUpload: s.cfg.MaxUpload, Before: r.URL.Query().Get("before"), Only: r.URL.Query().Get("job")}
+	if v.Only != "" {
+		err = s.showOne(ctx, &v)
+	} else {
+		err = s.showSome(ctx, &v)
+	}
+	if err != nil {
+		return err
+	}
+	return v.Write(w, http.StatusOK)
+}
+
+// visitor is who looks at the page.
+func (s *Service) visitor(r *http.Request) (string, error) {
+	authorization, err := credentials(r)
+	if err != nil {
+		return "", err
+	}
+	c, err := s.cfg.Auth.validate(r.Context(), authorization)
+	if err != nil {
+		return "", err
+	}
+	web.Note(r.Context(), "user", c.Username)
+	return c.Username, nil
+}
+
+// showOne puts the job that was asked for on the page. One that is gone leaves an empty list.
+func (s *Service) showOne(ctx context.Context, v *page.Home) error {
+	j, err := s.own(ctx, v.User, v.Only)
+	if errors.Is(err, errNoJob) {
+		return nil
+	}
+	v.Jobs = []job.Job{j}
+	return err
+}
+
+// showSome puts a list on the page.
+func (s *Service) showSome(ctx context.Context, v *page.Home) error {
+	if v.Before != "" && !job.IsID(v.Before) {
+		return errBadPage
+	}
+	jobs, err := s.cfg.Ledger.List(ctx, v.User, v.Before, pageRows+1) // the one more tells whether there are older ones
+	if err != nil {
+		return fmt.Errorf("list jobs: %w", err)
+	}
+	if v.Jobs = jobs; len(jobs) > pageRows {
+		v.Jobs, v.Older = jobs[:pageRows], jobs[pageRows-1].ID
+	}
+	return nil
+}
+
+// handle makes an http.HandlerFunc of h. A refusal is answered as the API does, or to a browser that shows what it gets with
+// a page that says what to do.
+func handle(h web.Handler) http.HandlerFunc {
+	return answers.HandleBy(h, func(w http.ResponseWriter, r *http.Request, refusal web.Refusal, err error) {
+		if !web.WantsHTML(r) {
+			web.Write(w, r, refusal)
+			return
+		}
+		refusal.SetHeader(w.Header())
+		if err := refusalPage(r, refusal, err).Write(w, refusal.Code); err != nil {
+			web.Note(r.Context(), slog.LevelKey, slog.LevelError, "page", err)
+			web.Write(w, r, refusal)
+		}
+	})
+}
+
+// refusalPage is the page that says it. Whoever could not be let in may try again there.
+func refusalPage(r *http.Request, refusal web.Refusal, err error) page.Page {
+	switch {
+	case r.URL.Path == sessionPath && refusal.Code == http.StatusUnauthorized && !errors.Is(err, errNotAdmin):
+		return page.Login{Problem: "This e-mail and this password do not belong together."}
+	case r.URL.Path == sessionPath:
+		return page.Login{Problem: page.Sentence(refusal.Text)}
+	case errors.Is(err, errNoToken), errors.Is(err, errBadToken):
+		return page.Login{Problem: "Please log in first."}
+	}
+	return page.Problem{Text: refusal.Text}
+}

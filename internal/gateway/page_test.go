@@ -1,0 +1,144 @@
+package gateway_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"mp3converter/internal/job"
+)
+
+// asBrowser is what a browser says when it is to show what it gets.
+var asBrowser = http.Header{"Accept": {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}}
+
+// visit gets a page as a browser does, with sid's session.
+func (r *rig) visit(path string) answer {
+	r.Helper()
+	return r.do(request{path: path, cookie: mySession, header: asBrowser.Clone()})
+}
+
+// isPage fails the test unless the answer is a page under the page's policy that says so.
+func (r *rig) isPage(a answer, status int, says string) {
+	r.Helper()
+	if a.status != status || a.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(a.body, says) {
+		r.Errorf("answer = %d %s %s, want %d with a page that says %q", a.status, a.header.Get("Content-Type"), a.body, status, says)
+	}
+	for name, want := range map[string]string{
+		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+		"Referrer-Policy":         "same-origin", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+	} {
+		if got := a.header.Get(name); got != want {
+			r.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestThePageListsOnesOwnJobs(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	mine := r.upload("video")
+	done := r.convert(r.upload("video").ID, "sound")
+	deleted := r.upload("video")
+	r.want(r.do(request{method: http.MethodDelete, path: "/jobs/" + deleted.ID}), http.StatusNoContent, "")
+	hers := r.do(request{path: "/upload", token: ann, form: []part{{"file", "vid_1.mp4", "video"}}})
+	r.want(hers, http.StatusOK, "success!")
+	a := r.visit("/")
+	r.isPage(a, http.StatusOK, "Log out")
+	for id, want := range map[string]bool{mine.ID: true, done.ID: true, deleted.ID: false, strings.TrimPrefix(hers.header.Get("Location"), "/jobs/"): false} {
+		if got := strings.Contains(a.body, `id="job-`+id+`"`); got != want {
+			t.Errorf("job %s is on the page: %v, want %v", id, got, want)
+		}
+	}
+	if !strings.Contains(a.body, `src="/download?fid=`+done.MP3+`"`) {
+		t.Error("the MP3 cannot be heard")
+	}
+	one := r.visit("/?job=" + done.ID)
+	r.isPage(one, http.StatusOK, `id="job-`+done.ID)
+	if strings.Contains(one.body, mine.ID) {
+		t.Error("the page of one job has another one's")
+	}
+	for _, id := range []string{deleted.ID, "nothing", strings.TrimPrefix(hers.header.Get("Location"), "/jobs/")} {
+		if a := r.visit("/?job=" + id); a.status != http.StatusOK || strings.Contains(a.body, `id="job-`) {
+			t.Errorf("the page of %s = %d %s", id, a.status, a.body)
+		}
+	}
+}
+
+func TestThePageGoesOnWithOlderJobs(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	const rows = 25
+	var jobs []job.Job
+	for range rows + 2 {
+		jobs = append(jobs, r.upload("video"))
+	}
+	newest := r.visit("/")
+	if n := strings.Count(newest.body, `id="job-`); n != rows {
+		t.Errorf("%d jobs are listed, want %d", n, rows)
+	}
+	last := jobs[2].ID
+	r.isPage(newest, http.StatusOK, `href="/?before=`+last+`"`)
+	older := r.visit("/?before=" + last)
+	r.isPage(older, http.StatusOK, `id="job-`+jobs[0].ID)
+	if n := strings.Count(older.body, `id="job-`); n != 2 || strings.Contains(older.body, "?before=") {
+		t.Errorf("%d older jobs are listed, want 2 and nothing beyond", n)
+	}
+	r.isPage(r.visit("/?before=nothing"), http.StatusBadRequest, "That did not work")
+}
+
+func TestWhoeverIsNotLoggedInIsAskedTo(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	for name, tt := range map[string]struct {
+		path, cookie string
+		status       int
+		says         string
+	}{
+		"a first visit":          {"/", "", http.StatusOK, "<h1>Log in</h1>"},
+		"a session that is over": {"/", "session=old", http.StatusOK, "You were logged out."},
+		"a guest":                {"/", "session=guest:" + ann, http.StatusOK, "You were logged out."},
+		"a link to an MP3":       {"/download?fid=" + strings.Repeat("0", 24), "", http.StatusUnauthorized, "Please log in first."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.in(t).isPage(r.do(request{path: tt.path, token: "-", cookie: tt.cookie, header: asBrowser.Clone()}), tt.status, tt.says)
+		})
+	}
+}
+
+func TestABrowserIsToldInAPageWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	r.isPage(r.do(loginForm(sid, "wrong", "Accept", "text/html")), http.StatusUnauthorized, "do not belong together")
+	r.isPage(r.do(loginForm(sid, "sid123", "Accept", "text/html", "Origin", "https://evil.example")), http.StatusForbidden, "another site")
+	r.isPage(r.visit("/nothing"), http.StatusNotFound, "Not found.")
+	r.isPage(r.visit("/download?fid="+strings.Repeat("0", 24)), http.StatusNotFound, "No such file.")
+	r.authServer.Close()
+	away := r.visit("/")
+	r.isPage(away, http.StatusServiceUnavailable, "Service unavailable, try again later.")
+	if away.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	r.want(r.do(request{path: "/nothing", header: http.Header{"Accept": {"*/*"}}}), http.StatusNotFound, "not found")
+}
+
+func TestThePagesFilesAreKeptByBrowsersForGood(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	_, after, _ := strings.Cut(r.visit("/").body, `href="/static/`)
+	version, _, _ := strings.Cut(after, "/")
+	for path, want := range map[string][2]string{
+		"/static/" + version + "/style.css": {"text/css; charset=utf-8", "public, max-age=31536000, immutable"},
+		"/static/" + version + "/icon.svg":  {"image/svg+xml", "public, max-age=31536000, immutable"},
+		"/static/another/style.css":         {"text/css; charset=utf-8", "no-store"},
+	} {
+		a := r.do(request{path: path, token: "-"})
+		if a.status != http.StatusOK || a.header.Get("Content-Type") != want[0] || a.header.Get("Cache-Control") != want[1] {
+			t.Errorf("%s = %d %v", path, a.status, a.header)
+		}
+	}
+	for _, path := range []string{"/static/", "/static/" + version, "/static/" + version + "/", "/static/" + version + "/none.js", "/static/" + version + "/..%2fpage.go"} {
+		if a := r.do(request{path: path, token: "-"}); a.status != http.StatusNotFound {
+			t.Errorf("%s = %d %.100q, want 404", path, a.status, a.body)
+		}
+	}
+}

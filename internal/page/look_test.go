@@ -1,0 +1,77 @@
+package page
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"mp3converter/internal/browser"
+	"mp3converter/internal/job"
+)
+
+// sample is one job in each state that a list can show.
+func sample() []job.Job {
+	at := time.Date(2026, 11, 28, 18, 40, 0, 0, time.UTC)
+	jobs := []job.Job{
+		{Name: "Überfahrt, 2. Tag.mp4", State: job.Queued, VideoBytes: 1_234_567_890},
+		{Name: "Band rehearsal.mov", State: job.Queued, VideoBytes: 48_000_000, Profile: job.High, Attempt: 1, Detail: "the store was away"},
+		{Name: "Lecture 7 – Fourier series and what they are good for.mkv", State: job.Converting, Percent: 42, VideoBytes: 734_003_200, Profile: job.Voice, Attempt: 1},
+		{Name: "Interview.webm", State: job.Converted, Mail: job.MailPending, VideoBytes: 91_000_000, Percent: 100},
+		{Name: "Holiday.mp4", State: job.Done, Mail: job.MailSent, VideoBytes: 412_345_678, Profile: job.Best, Percent: 100},
+		{Name: "Grandmother tells.avi", State: job.Done, Mail: job.MailFailed, VideoBytes: 64_000_000, Percent: 100},
+		{Name: "screen-recording-" + strings.Repeat("2026-11-28-", 12) + ".mp4", State: job.Failed, Reason: job.ReasonNoAudio, VideoBytes: 5_000_000},
+		{Name: "", State: job.Failed, Reason: job.ReasonCrashed, VideoBytes: 999, Profile: job.CBR128},
+		{Name: "<script>alert(1)</script>.mp4", State: job.Failed, Reason: job.ReasonNoVideo, VideoBytes: 10_000},
+	}
+	for i := range jobs {
+		j := &jobs[i]
+		j.ID = job.NewID(at.Add(-time.Duration(i) * time.Hour))
+		j.Owner, j.Created = "sid@gmail.com", at.Add(-time.Duration(i)*time.Hour)
+		if j.Profile == "" {
+			j.Profile = job.Standard
+		}
+		if j.State == job.Converted || j.State == job.Done {
+			j.MP3, j.MP3Bytes, j.Duration = j.ID, j.VideoBytes/37, 3*time.Minute+7*time.Second+time.Duration(i)*time.Hour/3
+		}
+	}
+	return jobs
+}
+
+// serve is a gateway of which nothing is there but its pages.
+func serve(t *testing.T, page Page) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+StaticRoot, Static)
+	mux.HandleFunc("GET /events", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if err := page.Write(w, http.StatusOK); err != nil {
+			t.Error(err)
+		}
+	})
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func TestEveryPageIsAccessible(t *testing.T) {
+	list := sample()
+	for name, page := range map[string]Page{
+		"login":         Login{},
+		"login-refused": Login{Problem: "That e-mail and password do not belong together."},
+		"problem":       Problem{Text: "the file does not fit into your quota: of 1000000 bytes 20 are left, delete jobs that you no longer need"},
+		"empty":         Home{User: "sid@gmail.com", MaxUpload: 4 << 30},
+		"list":          Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list, Older: list[0].ID},
+		"older":         Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list[4:7], Before: list[3].ID},
+		"one":           Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list[4:5], Only: list[4].ID},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := browser.Open(t, browser.View{})
+			p.Go(serve(t, page))
+			p.IsAccessible()
+			p.Shots(name)
+		})
+	}
+}

@@ -1,0 +1,10 @@
+package page
+
+import (
+	"testing"
+
+	"mp3converter/internal/browser"
+	"mp3converter/internal/testserver"
+)
+
+func TestMain(m *testing.M) { testserver.Main(m, browser.Close) }

@@ -1,0 +1,90 @@
+package page
+
+import (
+	"path"
+	"strings"
+	"time"
+
+	"mp3converter/internal/job"
+)
+
+// row is a job in the list.
+type row struct{ job.Job }
+
+// Title is what the job is called.
+func (r row) Title() string {
+	if r.Name == "" {
+		return "Unnamed video"
+	}
+	return r.Name
+}
+
+// FileName is what the MP3 is called when it is downloaded.
+func (r row) FileName() string {
+	return strings.TrimSuffix(r.Title(), path.Ext(r.Title())) + ".mp3"
+}
+
+// Ready reports whether there is an MP3.
+func (r row) Ready() bool { return r.MP3 != "" && (r.State == job.Converted || r.State == job.Done) }
+
+// Failed reports whether there will be none.
+func (r row) Failed() bool { return r.State == job.Failed }
+
+// Converting reports whether it is on its way.
+func (r row) Converting() bool { return r.State == job.Converting }
+
+// Retryable reports whether trying again can help: not without the video.
+func (r row) Retryable() bool {
+	return r.Failed() && r.Reason != job.ReasonNoVideo && r.Reason != job.ReasonEmpty
+}
+
+// Status says where the job stands, a sentence or a word.
+func (r row) Status() string {
+	switch r.State {
+	case job.Queued:
+		if r.Detail != "" {
+			return "Waiting for another try"
+		}
+		return "Waiting to be converted"
+	case job.Converting:
+		return "Converting"
+	case job.Failed:
+		return Sentence(r.why())
+	case job.Done:
+		if r.Mail == job.MailFailed {
+			return "Ready, but no mail could be sent to you"
+		}
+	}
+	return "Ready"
+}
+
+// why a failed job failed. The detail, where there is one, is about this very file.
+func (r row) why() string {
+	if r.Detail != "" {
+		return r.Detail
+	}
+	return r.Reason.Text()
+}
+
+// Advice says what to do.
+func (r row) Advice() string { return advice[r.Reason] }
+
+// Facts are what there is to know of the files, for one line.
+func (r row) Facts() []string {
+	var facts []string
+	if r.Ready() {
+		if r.Duration > 0 {
+			facts = append(facts, length(r.Duration))
+		}
+		if r.MP3Bytes > 0 {
+			facts = append(facts, size(r.MP3Bytes)+" MP3")
+		}
+	}
+	return append(facts, size(r.VideoBytes)+" video", profileName(r.Profile))
+}
+
+// When is a time as the page shows it until a script makes it local.
+func (r row) When() string { return r.Created.UTC().Format("2 January 2006, 15:04 MST") }
+
+// Stamp is the same for scripts.
+func (r row) Stamp() string { return r.Created.UTC().Format(time.RFC3339) }
