@@ -2,7 +2,9 @@ package embedded_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +32,7 @@ const (
 var roles = map[string]func(dir string) error{
 	"insert jobs": childJobs,
 	"put files":   childFiles,
+	"append":      childAppend,
 }
 
 // child plays a role until it is killed, or until the test that started it is gone and nobody reads the output.
@@ -79,6 +82,35 @@ func childFiles(dir string) error {
 	return err
 }
 
+// arrivingFile is the content that childAppend adds to the upload of that id, which never is whole there.
+var (
+	arrivingFile = porttest.Bytes(1, 64<<20)
+	arrivingID   = "64f000000000000000000001"
+)
+
+// childAppend prints what it has the ledger note.
+func childAppend(dir string) error {
+	files, err := embedded.OpenFiles(dir)
+	if err != nil {
+		return err
+	}
+	var at job.Arrival
+	for part := 100_000; ; part += 200_000 {
+		at.Writer++
+		end := min(int(at.Offset)+part, len(arrivingFile)-1)
+		err := files.Append(context.Background(), job.File{ID: arrivingID, Bytes: int64(len(arrivingFile))}, at,
+			bytes.NewReader(arrivingFile[at.Offset:end]), func(_ context.Context, a job.Arrival) error {
+				at = a
+				text, err := json.Marshal(a)
+				fmt.Println(string(text))
+				return err
+			})
+		if err != nil {
+			return err
+		}
+	}
+}
+
 const wholeFile = "every byte of it"
 
 // stuck says that its reader has come so far, and then nothing until the parent is gone.
@@ -112,7 +144,9 @@ func killChild(t *testing.T, role, dir string, enough func(lines []string) bool)
 	}
 	var lines []string
 	killed := false
-	for scanner := bufio.NewScanner(out); scanner.Scan(); {
+	scanner := bufio.NewScanner(out)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
 		lines = append(lines, scanner.Text())
 		if !killed && enough(lines) {
 			killed = true

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,12 +27,15 @@ import (
 //	<id>/data        the bytes
 //	<id>/meta.json   the description
 //	parts/<id>.*     what is being written or removed
+//	arriving/<id>    what has arrived of a resumable upload
 //
 // A subfolder is made under parts, brought to the disk, and moved to its name in one step: so a file is there whole or
 // not at all, and an id is taken once.
 type Files struct {
 	root *os.Root // keeps every path, whatever it says, inside the folder
 	lock io.Closer
+
+	fences sync.Map // *fence by id, of the resumable uploads that this process has written
 }
 
 // The names of the layout.
@@ -81,7 +85,8 @@ func openFiles(dir string, lock io.Closer) (*Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(root.RemoveAll(partsDir), root.Mkdir(partsDir, 0o700)); err != nil {
+	err = errors.Join(root.RemoveAll(partsDir), root.Mkdir(partsDir, 0o700), root.MkdirAll(arrivingDir, 0o700))
+	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
 	return &Files{root: root, lock: lock}, nil
@@ -279,6 +284,10 @@ func (s *Files) Delete(ctx context.Context, id string) error {
 }
 
 func (s *Files) delete(id string) error {
+	if err := s.fence(id).pass(closed, func() error { return s.forget(id) }); err != nil {
+		return err
+	}
+	s.fences.Delete(id)
 	err := s.root.Rename(id, newPart(id)) // so that a crash leaves no half of it under the id
 	if err == nil {
 		err = s.sync(".")

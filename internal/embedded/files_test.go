@@ -1,7 +1,9 @@
 package embedded_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -23,6 +25,13 @@ func TestFiles(t *testing.T) {
 	})
 }
 
+func TestArrivals(t *testing.T) {
+	porttest.TestArrivals(t, func(t *testing.T) porttest.Arrivals {
+		dir := t.TempDir()
+		return counted{openFiles(t, dir), dir}
+	})
+}
+
 // counted is a store that the suite can ask what lies under an id.
 type counted struct {
 	*embedded.Files
@@ -31,7 +40,7 @@ type counted struct {
 
 func (c counted) Pieces(t *testing.T, id string) int {
 	t.Helper()
-	return len(find(t, c.dir, id+"*")) + len(find(t, c.dir, "parts/"+id+"*"))
+	return len(find(t, c.dir, id+"*")) + len(find(t, c.dir, "parts/"+id+"*")) + len(find(t, c.dir, "arriving/"+id+"*"))
 }
 
 // openFiles opens the store in dir until the end of the test.
@@ -79,6 +88,29 @@ func TestAKilledProcessLeavesWholeFilesOnly(t *testing.T) {
 	if _, err := files.Put(t.Context(), job.File{ID: half}, strings.NewReader("again")); err != nil {
 		t.Errorf("the id of the half file is not free: %v", err)
 	}
+}
+
+func TestWhatHasArrivedOutlivesAKilledProcess(t *testing.T) {
+	dir := t.TempDir()
+	lines := killChild(t, "append", dir, func(lines []string) bool { return len(lines) == 5 })
+	var at job.Arrival
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &at); err != nil {
+		t.Fatal(err)
+	}
+	files := openFiles(t, dir)
+	f := job.File{ID: arrivingID, Bytes: int64(len(arrivingFile))}
+	at.Writer++
+	err := files.Append(t.Context(), f, at, bytes.NewReader(arrivingFile[at.Offset:]), func(_ context.Context, a job.Arrival) error {
+		at = a
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := files.Complete(t.Context(), f, at); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, files, arrivingID, string(arrivingFile))
 }
 
 func TestFilesSurviveRestart(t *testing.T) {

@@ -22,6 +22,8 @@ type Point string
 const (
 	UploadAdmitted Point = "upload-admitted"   // the token is good, nothing is written
 	ChunksStored   Point = "chunks-stored"     // some of a file's chunks are in the store
+	OffsetDue      Point = "offset-due"        // some of a resumable upload is in the store; the ledger does not know how much
+	OffsetSaved    Point = "offset-saved"      // it does; nobody else
 	FileWhole      Point = "file-whole"        // all are, and the document that makes them a file is not
 	FileStored     Point = "file-stored"       // it is
 	JobCommitted   Point = "job-committed"     // the upload is a job; nobody knows but the ledger

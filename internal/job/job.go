@@ -52,6 +52,8 @@ type Job struct {
 	VideoBytes  int64  `bson:"video_bytes" json:"video_bytes"`                       // while Uploading: reserved, at most as many
 	VideoSHA256 string `bson:"video_sha256,omitempty" json:"video_sha256,omitempty"` // hex; empty if somebody else stored the video
 
+	Arrival *Arrival `bson:"arrival,omitempty" json:"arrival,omitempty"` // of a resumable upload while Uploading; never changed in place
+
 	Attempt    int       `bson:"attempt" json:"attempt"` // claims so far. Only grows: it is the fence that stale workers fail at
 	Excused    int       `bson:"excused" json:"excused"` // claims that do not count as attempts: shutdown, store down, before a retry
 	Percent    int       `bson:"percent" json:"percent"` // of the running conversion, 0 to 100

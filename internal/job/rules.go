@@ -6,6 +6,7 @@ import "time"
 // same; the commands read them from the environment.
 type Rules struct {
 	UploadLease time.Duration // an upload silent in the ledger for this long is dead
+	ResumeFor   time.Duration // a resumable upload of which nothing more has come for this long is dead
 	Lease       time.Duration // a converter or mailer silent in the ledger for this long is dead
 	Skew        time.Duration // how far the clocks of two processes may differ
 	Attempts    int           // conversions that may crash before the job fails
@@ -24,6 +25,7 @@ type Rules struct {
 func DefaultRules() Rules {
 	return Rules{
 		UploadLease: 90 * time.Second,
+		ResumeFor:   24 * time.Hour,
 		Lease:       90 * time.Second,
 		Skew:        5 * time.Second,
 		Attempts:    3,

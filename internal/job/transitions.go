@@ -25,15 +25,18 @@ func (j *Job) StillUploading(now time.Time, rules Rules) error {
 
 // Arrived makes the job real: the video is durable. It is the moment behind a 200 on /upload.
 func (j *Job) Arrived(now time.Time, rules Rules, video File) error {
-	if j.State != Uploading {
+	switch {
+	case j.State != Uploading:
 		return ErrLost
+	case j.Arrival != nil && !j.Whole():
+		return ErrState
 	}
 	j.arrived(now, rules, video)
 	return nil
 }
 
 func (j *Job) arrived(now time.Time, rules Rules, video File) {
-	j.State, j.CleanAt = Queued, time.Time{}
+	j.State, j.CleanAt, j.Arrival = Queued, time.Time{}, nil
 	j.VideoBytes, j.VideoSHA256 = video.Bytes, video.SHA256
 	if j.Name == "" {
 		j.Name = CleanName(video.Name)
@@ -207,7 +210,7 @@ func (j *Job) Delete(now time.Time) error {
 	if j.State == Deleted {
 		return ErrState
 	}
-	j.State, j.Key = Deleted, OwnKey(j.ID)
+	j.State, j.Key, j.Arrival = Deleted, OwnKey(j.ID), nil
 	j.Since, j.Free = time.Time{}, time.Time{}
 	j.RingAt, j.TellAt, j.CleanAt = time.Time{}, time.Time{}, stamp(now)
 	return nil
@@ -253,13 +256,14 @@ func (j *Job) Uncleaned(now time.Time, rules Rules) error {
 }
 
 // Orphaned notes that every process that worked on the job or was rung for it is known to be dead, as when a suite in one
-// process starts: no lease counts, and whoever sweeps rings and cleans without waiting for what will not come.
+// process starts: no lease counts, and whoever sweeps rings and cleans without waiting for what will not come. A resumable
+// upload has its client, who may yet come back.
 func (j *Job) Orphaned(now time.Time) {
 	now = stamp(now)
 	if now.Before(j.LeaseUntil) {
 		j.LeaseUntil = now
 	}
-	if j.State == Uploading {
+	if j.State == Uploading && j.Arrival == nil {
 		j.CleanAt = now
 	}
 	if !j.RingAt.IsZero() {

@@ -128,7 +128,8 @@ type metadata struct {
 	Owner  string        `bson:"owner"`
 	Type   string        `bson:"contentType"` // where the specification wants it
 	SHA256 string        `bson:"sha256"`
-	First  bson.ObjectID `bson:"firstChunk"` // its id: tells two Puts under one file id apart, and leads to the others'
+	First  bson.ObjectID `bson:"firstChunk"`     // its id: tells two Puts under one file id apart, and leads to the others'
+	Runs   runs          `bson:"runs,omitempty"` // of a file that has arrived in parts
 	Sums   partial.Sums  `bson:"crc32c,omitempty"`
 }
 
@@ -138,7 +139,16 @@ type layout struct {
 	length    int64
 	chunkSize int64
 	first     bson.ObjectID // chunk 0's id, as in metadata, if there are sums
+	runs      runs          // instead of it, of a file that has arrived in parts
 	sums      partial.Sums  // of our own files only
+}
+
+// chunk returns the id of a chunk.
+func (l layout) chunk(n int64) bson.ObjectID {
+	if len(l.runs) == 0 {
+		return chunkID(l.first, n)
+	}
+	return chunkID(l.runs.of(n), n)
 }
 
 // maxDocument is MongoDB's limit in bytes, and so a chunk's.
@@ -156,6 +166,7 @@ func describe(id bson.ObjectID, doc bson.Raw) (job.File, layout, error) {
 	if first, ok := doc.Lookup("metadata", "firstChunk").ObjectIDOK(); ok && chunkSize == ChunkSize {
 		_, where.sums, _ = doc.Lookup("metadata", "crc32c").BinaryOK()
 		where.first = first
+		_, where.runs, _ = doc.Lookup("metadata", "runs").BinaryOK()
 	}
 	uploaded, _ := doc.Lookup("uploadDate").TimeOK()
 	return job.File{

@@ -1,11 +1,13 @@
 package mongodb
 
 import (
+	"context"
 	"io"
 	"runtime"
 	"sync"
 	"testing"
 
+	"mp3converter/internal/job"
 	"mp3converter/internal/porttest"
 )
 
@@ -59,25 +61,39 @@ func live() int64 {
 	return int64(m.HeapAlloc)
 }
 
-func TestPutHoldsLittleOfALargeFile(t *testing.T) {
+func TestLittleOfALargeFileIsHeld(t *testing.T) {
 	const size, limit = 100 << 20, 12 << 20 // 8 to 10 are seen; the collector lets the heap grow to twice that
-	video := &tide{left: size}
-	video.turned.L = &video.mu
-	c := connect(t, newSink(t, video.swallow).uri)
-	if err := c.Ping(t.Context()); err != nil { // connected, so that this is not counted
-		t.Fatal(err)
-	}
-	before := live()
-	f, err := c.Videos().Put(t.Context(), porttest.NewFile("a"), video)
-	if err != nil || f.Bytes != size {
-		t.Fatalf("Put stored %d bytes: %v", f.Bytes, err)
-	}
-	if video.furthest != full {
-		t.Errorf("Put read %d bytes ahead of the server, want %d", video.furthest, full)
-	}
-	// What other tests left may have gone meanwhile, so there are two baselines.
-	if held := video.live - min(before, live()); held > limit {
-		t.Errorf("Put held %d bytes, want at most %d", held, limit)
+	for name, store := range map[string]func(s *Files, r io.Reader) (bytes int64, err error){
+		"Put": func(s *Files, r io.Reader) (int64, error) {
+			f, err := s.Put(t.Context(), porttest.NewFile("a"), r)
+			return f.Bytes, err
+		},
+		"Append": func(s *Files, r io.Reader) (last int64, err error) {
+			f := porttest.NewFile("a")
+			f.Bytes = size
+			err = s.Append(t.Context(), f, job.Arrival{Writer: 1}, r, func(_ context.Context, a job.Arrival) error { last = a.Offset; return nil })
+			return last, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			video := &tide{left: size}
+			video.turned.L = &video.mu
+			c := connect(t, newSink(t, video.swallow).uri)
+			if err := c.Ping(t.Context()); err != nil { // connected, so that this is not counted
+				t.Fatal(err)
+			}
+			before := live()
+			if n, err := store(c.Videos(), video); err != nil || n != size {
+				t.Fatalf("%d bytes were stored: %v", n, err)
+			}
+			if video.furthest != full {
+				t.Errorf("%d bytes were read ahead of the server, want %d", video.furthest, full)
+			}
+			// What other tests left may have gone meanwhile, so there are two baselines.
+			if held := video.live - min(before, live()); held > limit {
+				t.Errorf("%d bytes were held, want at most %d", held, limit)
+			}
+		})
 	}
 }
 

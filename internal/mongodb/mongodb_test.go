@@ -22,6 +22,10 @@ func TestFiles(t *testing.T) {
 	})
 }
 
+func TestArrivals(t *testing.T) {
+	porttest.TestArrivals(t, func(t *testing.T) porttest.Arrivals { return counted{open(t).Videos()} })
+}
+
 func TestLedger(t *testing.T) {
 	porttest.TestLedger(t, func(t *testing.T) porttest.Ledger { return open(t).Jobs() })
 }

@@ -36,7 +36,7 @@ func (r *reader) chunk(ctx context.Context, n int64) (chunk []byte, err error) {
 	defer func() { r.from.fetches.Give(err) }()
 	ctx, cancel := r.from.client.bound(ctx)
 	defer cancel()
-	doc, err := r.from.chunks.FindOne(ctx, bson.D{{Key: "_id", Value: chunkID(r.where.first, n)}}).Raw()
+	doc, err := r.from.chunks.FindOne(ctx, bson.D{{Key: "_id", Value: r.where.chunk(n)}}).Raw()
 	switch {
 	case errors.Is(err, mongo.ErrNoDocuments):
 		return nil, fmt.Errorf("chunk %d is missing: %w", n, io.ErrUnexpectedEOF)

@@ -14,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"golang.org/x/sync/errgroup"
 
+	"mp3converter/internal/arrival"
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 	"mp3converter/internal/partial"
@@ -34,9 +35,6 @@ const maxChunks = 1 << 24
 // maxSums bounds what the description of a file has of its chunks' sums, in bytes: 64 GiB have more, and are read whole.
 const maxSums = 1 << 20
 
-// maxStalls is how often in a row a reader may return nothing and no error, as in package bufio.
-const maxStalls = 100
-
 // upload is one Put. Its chunks' ids follow from first, so that it can remove them and never touches what a rival, or the
 // file that was there first, has under the same file id.
 type upload struct {
@@ -45,6 +43,8 @@ type upload struct {
 	first     bson.ObjectID // chunk 0's id; its last three bytes are zero
 	sum       hash.Hash
 	sums      partial.Sums // of the chunks read so far
+	writer    int          // of a resumable upload: its number
+	runs      runs         // of a resumable upload: of all its writers
 	bytes     int64
 	chunks    int64 // read so far
 	inserted  bool  // there may be some on the server
@@ -57,6 +57,8 @@ type chunkDoc struct {
 	File bson.ObjectID `bson:"files_id"`
 	N    int32         `bson:"n"`
 	Data []byte        `bson:"data"`
+
+	Writer int `bson:"writer,omitempty"` // of a resumable upload
 }
 
 func newUpload(to *Files, id string) (*upload, error) {
@@ -144,7 +146,7 @@ func (u *upload) next(ctx context.Context, r io.Reader) (chunkDoc, error) {
 		return chunkDoc{}, fmt.Errorf("more than %d chunks", maxChunks)
 	}
 	buffer := u.to.buffers.Get().(*[ChunkSize]byte)
-	n, err := fill(ctx, r, buffer[:])
+	n, err := arrival.Fill(ctx, r, buffer[:])
 	if n == 0 {
 		u.to.buffers.Put(buffer)
 		return chunkDoc{}, err
@@ -156,26 +158,6 @@ func (u *upload) next(ctx context.Context, r io.Reader) (chunkDoc, error) {
 	u.sums = u.sums.Add(chunk.Data)
 	u.chunks, u.bytes = u.chunks+1, u.bytes+int64(n)
 	return chunk, err
-}
-
-// fill reads until the buffer is full or r ends. Unlike io.ReadFull it leaves r's error alone, so that an
-// io.ErrUnexpectedEOF is r's own: a client that hung up.
-func fill(ctx context.Context, r io.Reader, buffer []byte) (n int, err error) {
-	for stalls := 0; n < len(buffer) && err == nil; {
-		if ctx.Err() != nil {
-			return n, context.Cause(ctx)
-		}
-		var m int
-		m, err = r.Read(buffer[n:])
-		n += m
-		if stalls++; m > 0 {
-			stalls = 0
-		}
-		if stalls == maxStalls {
-			return n, io.ErrNoProgress
-		}
-	}
-	return n, err
 }
 
 // insert stores a batch and gives its buffers back. It does not end with ctx, only with its own deadline: a cancelled
@@ -208,11 +190,14 @@ func (u *upload) describe(ctx context.Context, f job.File) error {
 	if len(u.sums) > maxSums {
 		u.sums = nil
 	}
+	if len(u.runs) <= runBytes {
+		u.runs = nil
+	}
 	ctx, cancel := u.to.client.bound(context.WithoutCancel(ctx)) // as in insert
 	defer cancel()
 	_, err := u.to.files.InsertOne(ctx, filesDoc{
 		ID: u.id, Length: f.Bytes, Chunk: ChunkSize, Uploaded: f.Stored, Name: f.Name,
-		Metadata: metadata{Job: f.Job, Owner: f.Owner, Type: f.Type, SHA256: f.SHA256, First: u.first, Sums: u.sums},
+		Metadata: metadata{Job: f.Job, Owner: f.Owner, Type: f.Type, SHA256: f.SHA256, First: u.first, Runs: u.runs, Sums: u.sums},
 	})
 	u.described = !mongo.IsDuplicateKeyError(err)
 	if err == nil {
