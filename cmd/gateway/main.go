@@ -47,7 +47,7 @@ func run(p *daemon.Process, cfg config) error {
 	p.Wants("auth", auth.Ready) // without it every request is answered with 503, which nobody would say for an unready gateway
 	parts := gateway.Config{
 		Auth: auth, Videos: stores.Videos, MP3s: stores.MP3s, Ledger: stores.Ledger, Ring: stores.Doorbell.Ring,
-		Backlog: stores.Ledger.Backlog, DeadLetters: stores.Buried, Rules: stores.Rules, Links: linkKey,
+		Arrivals: stores.Videos, Backlog: stores.Ledger.Backlog, DeadLetters: stores.Buried, Rules: stores.Rules, Links: linkKey,
 		Log: p.Log, Metrics: p.Metrics,
 	}
 	cfg.Uploads.Apply(&parts)

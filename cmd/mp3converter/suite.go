@@ -157,7 +157,7 @@ func (s *suite) serveGateway() error {
 	s.p.Defer(client.Close)
 	parts := gateway.Config{
 		Auth: client, Videos: s.videos, MP3s: s.mp3s, Ledger: s.db.Jobs(), Ring: s.bell.Ring, Rules: s.rules,
-		Backlog: s.db.Jobs().Backlog, Links: s.links, Log: s.p.Log, Metrics: s.p.Metrics,
+		Arrivals: s.videos, Backlog: s.db.Jobs().Backlog, Links: s.links, Log: s.p.Log, Metrics: s.p.Metrics,
 	}
 	s.cfg.Uploads.Apply(&parts)
 	service := gateway.New(parts)

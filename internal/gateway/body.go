@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"mp3converter/internal/web"
@@ -49,15 +50,29 @@ type body struct {
 	begun bool          // a client that expects 100-continue has got it
 	ended bool          // nothing more can be read
 	whole bool          // all of it was read
+
+	failure error                 // what Read has said, but for io.EOF
+	stopped atomic.Pointer[error] // why nobody wants the rest
 }
 
-// Read returns errStalled, errCut or web.ErrStopping when the body ends too early.
+// Read returns errStalled, errCut, web.ErrStopping, or what interrupt was told, when the body ends too early.
 func (b *body) Read(p []byte) (int, error) {
+	n, err := b.read(p)
+	if err != nil && err != io.EOF {
+		b.failure = err
+	}
+	return n, err
+}
+
+func (b *body) read(p []byte) (int, error) {
 	b.begun = true
 	start := time.Now()
 	b.deadline(start.Add(b.left))
 	if b.cutOff() { // after the deadline was set, which else would replace the one that its end sets
 		return 0, web.ErrStopping
+	}
+	if why := b.stopped.Load(); why != nil { // likewise
+		return 0, *why
 	}
 	n, err := b.src.Read(p)
 	b.left -= time.Since(start)
@@ -75,11 +90,19 @@ func (b *body) Read(p []byte) (int, error) {
 	case b.cutOff():
 		b.ended = false
 		return n, web.ErrStopping
+	case errors.Is(err, os.ErrDeadlineExceeded) && b.stopped.Load() != nil:
+		return n, *b.stopped.Load()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return n, errStalled
 	default:
 		return n, fmt.Errorf("%w: %w", errCut, err)
 	}
+}
+
+// interrupt has whoever reads, now or later, read no more.
+func (b *body) interrupt(why error) {
+	b.stopped.Store(&why)
+	b.deadline(time.Now())
 }
 
 // cutOff tells the end of the process's grace from that of the connection, by which net/http ends the context as well.

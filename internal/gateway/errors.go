@@ -40,6 +40,11 @@ var (
 	errNotFailed = errors.New("job has not failed")
 	errBadPage   = errors.New("limit or before is malformed")
 
+	errNoUpload = errors.New("no such upload")
+	errOffset   = errors.New("not where the upload ends")
+	errTaken    = errors.New("another request goes on with the upload")
+	errWhole    = errors.New("the upload is whole")
+
 	errNoPage = errors.New("no such page")
 	errMethod = errors.New("method not allowed")
 )
@@ -79,6 +84,11 @@ var answers = web.Errors{
 	{Err: errNotFailed, Refusal: web.Refusal{Code: http.StatusConflict, Text: "only a failed job can be retried"}},
 	{Err: ErrNoVideo, Refusal: web.Refusal{Code: http.StatusConflict, Text: "the uploaded file is gone: upload it again"}},
 	{Err: errBadPage, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "limit must be 1 to 200 and before a job's id"}},
+
+	{Err: errNoUpload, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "no such upload"}},
+	{Err: errOffset, Refusal: web.Refusal{Code: http.StatusConflict, Text: "Upload-Offset is not where the upload ends: ask with HEAD"}},
+	{Err: errTaken, Refusal: web.Refusal{Code: http.StatusConflict, Text: "another request goes on with this upload"}},
+	{Err: errWhole, Refusal: web.Refusal{Code: http.StatusConflict, Text: "the upload is whole: delete its job"}},
 
 	{Err: errNoPage, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "not found"}},
 	{Err: errMethod, Refusal: web.Refusal{Code: http.StatusMethodNotAllowed, Text: "method not allowed"}},

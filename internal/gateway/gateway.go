@@ -52,6 +52,8 @@ type Config struct {
 	Ring   func(ctx context.Context, j job.Job) error // rings for the job as read from the ledger: doorbell.Doorbell's
 	Rules  job.Rules
 
+	Arrivals Arrivals // of Videos; without them uploads cannot be resumed
+
 	Backlog     func(ctx context.Context) (job.Backlog, error)    // what metrics tell of all jobs; nil tells nothing
 	DeadLetters func(ctx context.Context) (map[string]int, error) // by queue, the same
 
@@ -60,6 +62,7 @@ type Config struct {
 	MaxUploadsEach int           // of one user at once; 0 is three quarters of MaxUploads
 	QuotaBytes     int64         // of one user's videos and MP3s; 0 is no limit. What conversions add may exceed it
 	QuotaJobs      int           // of one user queued, converting or being uploaded; 0 is no limit
+	MaxUnfinished  int           // resumable uploads of one user that are not whole; 0 is 100
 	MaxDownloads   int           // at once; 0 is 256. Each holds some 4 MiB of read-ahead
 	Stall          time.Duration // patience with a silent sender, twice as long with a reader for each 32 KiB under way; 0 is 30 s
 	SweepEvery     time.Duration // 0 is 10 s
@@ -76,6 +79,7 @@ func (c Config) withDefaults() Config {
 	c.MaxUpload = cmp.Or(c.MaxUpload, 4<<30)
 	c.MaxUploads = cmp.Or(c.MaxUploads, 64)
 	c.MaxUploadsEach = cmp.Or(c.MaxUploadsEach, max(1, c.MaxUploads*3/4))
+	c.MaxUnfinished = cmp.Or(c.MaxUnfinished, 100)
 	c.MaxDownloads = cmp.Or(c.MaxDownloads, 256)
 	c.Stall = cmp.Or(c.Stall, 30*time.Second)
 	c.SweepEvery = cmp.Or(c.SweepEvery, 10*time.Second)
@@ -145,8 +149,12 @@ func (s *Service) Routes() http.Handler {
 	r.Post("/jobs/{id}/retry", h(s.user(s.retryJob)))
 	r.Delete("/jobs/{id}", h(s.user(s.deleteJob)))
 
+	if s.cfg.Arrivals != nil {
+		s.routeResumable(r)
+	}
+
 	r.NotFound(h(func(w http.ResponseWriter, req *http.Request) error {
-		if !slices.Contains(methods, req.Method) {
+		if !slices.Contains(methods, req.Method) || req.Method == http.MethodOptions { // which asks for what a path has
 			return notAllowed(w, r, req)
 		}
 		return errNoPage
@@ -155,8 +163,24 @@ func (s *Service) Routes() http.Handler {
 	return r
 }
 
+// routeResumable adds what tus needs.
+func (s *Service) routeResumable(r chi.Router) {
+	h, up := answers.Handle, newResumer(s)
+	for path, acts := range map[string]map[string]http.HandlerFunc{
+		uploadsPath: {http.MethodPost: up.protocol.PostFile},
+		uploadsPath + "{id}": {
+			http.MethodHead: up.protocol.HeadFile, http.MethodPatch: up.protocol.PatchFile, http.MethodDelete: up.protocol.DelFile,
+		},
+	} {
+		r.Options(path, h(up.options))
+		for method, act := range acts {
+			r.Method(method, path, h(s.user(up.serve(act))))
+		}
+	}
+}
+
 // methods are those that some path has.
-var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete}
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete, http.MethodOptions}
 
 // notAllowed says which methods the path has; RFC 9110, 15.5.6, wants it even if it has none.
 func notAllowed(w http.ResponseWriter, routes chi.Router, r *http.Request) error {

@@ -40,8 +40,13 @@ func (s *Service) roomFor(r *http.Request) room {
 // announce names an upload in the ledger, so that what a dying gateway leaves of it can be found, and returns its job. Its
 // VideoBytes are what it may come to: no more than was asked for, and no more than the owner's quota has.
 func (s *Service) announce(ctx context.Context, owner string, want room) (job.Job, error) {
+	return s.announceAs(ctx, func(now time.Time) job.Job { return job.New(now, s.cfg.Rules, job.NewID(now), owner) }, want)
+}
+
+// announceAs is announce of a job that begin makes, anew at each try.
+func (s *Service) announceAs(ctx context.Context, begin func(now time.Time) job.Job, want room) (job.Job, error) {
 	for try := 1; ; try++ {
-		j, err := s.inTurn(ctx, owner, want)
+		j, err := s.inTurn(ctx, begin, want)
 		if !errors.Is(err, errCrowded) || try == crowdTries {
 			return j, err
 		}
@@ -54,14 +59,14 @@ func (s *Service) announce(ctx context.Context, owner string, want room) (job.Jo
 }
 
 // inTurn reserves when it is the upload's turn: whoever pauses before the next try keeps nobody waiting.
-func (s *Service) inTurn(ctx context.Context, owner string, want room) (j job.Job, err error) {
+func (s *Service) inTurn(ctx context.Context, begin func(now time.Time) job.Job, want room) (j job.Job, err error) {
 	if err := s.announcing.Take(ctx); err != nil {
 		return job.Job{}, fmt.Errorf("announce the upload: %w", err)
 	}
 	defer func() { s.announcing.Give(unanswered(err)) }()
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	return s.reserve(ctx, owner, want)
+	return s.reserve(ctx, begin(time.Now()), want)
 }
 
 // unanswered is err unless it is the ledger's answer: that the user has no room.
@@ -72,16 +77,14 @@ func unanswered(err error) error {
 	return err
 }
 
-func (s *Service) reserve(ctx context.Context, owner string, want room) (job.Job, error) {
-	now := time.Now()
-	j := job.New(now, s.cfg.Rules, job.NewID(now), owner)
+func (s *Service) reserve(ctx context.Context, j job.Job, want room) (job.Job, error) {
 	if err := j.Reserve(want.most); err != nil {
 		return job.Job{}, err
 	}
 	if err := s.cfg.Ledger.Insert(ctx, j); err != nil {
 		return job.Job{}, fmt.Errorf("announce the upload: %w", err)
 	}
-	if s.cfg.QuotaBytes == 0 && s.cfg.QuotaJobs == 0 {
+	if s.cfg.QuotaBytes == 0 && s.cfg.QuotaJobs == 0 && j.Arrival == nil {
 		return j, nil
 	}
 	fit, err := s.fit(ctx, j, want)
@@ -99,6 +102,9 @@ func (s *Service) fit(ctx context.Context, j job.Job, want room) (job.Job, error
 	}
 	if limit := s.cfg.QuotaJobs; limit > 0 && u.Waiting+u.Uploads > limit {
 		return job.Job{}, s.noPlace(u.Waiting < limit)
+	}
+	if j.Arrival != nil && u.Uploads > s.cfg.MaxUnfinished {
+		return job.Job{}, s.tooManyUnfinished()
 	}
 	if s.cfg.QuotaBytes == 0 || want.most == 0 {
 		return j, nil
@@ -132,6 +138,11 @@ func (s *Service) noRoom(left int64, crowded bool) error {
 func (s *Service) noPlace(crowded bool) error {
 	return refuse(http.StatusTooManyRequests, crowded, "you have as many jobs waiting as you may, %d: come back when some are converted, or delete some",
 		s.cfg.QuotaJobs)
+}
+
+// tooManyUnfinished refuses one more upload that nobody may ever finish.
+func (s *Service) tooManyUnfinished() error {
+	return refuse(http.StatusTooManyRequests, false, "you have as many unfinished uploads as you may, %d: finish or delete some", s.cfg.MaxUnfinished)
 }
 
 // refuse sends a Retry-After with what passes.

@@ -82,6 +82,7 @@ func start(t *testing.T, tweak ...func(*rig, *gateway.Config)) *rig {
 	t.Cleanup(auth.Close)
 	cfg := gateway.Config{
 		Auth: auth, Videos: r.videos, MP3s: r.mp3s, Ledger: r.ledger, Ring: r.ring, Rules: r.rules, Metrics: r.metrics,
+		Arrivals: r.videos,
 	}
 	for _, tweak := range tweak {
 		tweak(r, &cfg)
