@@ -12,7 +12,7 @@ import (
 var (
 	services = []string{"auth", "converter", "gateway", "notification"}
 	adapters = []string{"embedded", "ffmpeg", "mongodb", "mysql", "rabbit", "smtp"}
-	testOnly = []string{"bench", "browser", "checker", "manifests", "porttest", "testmedia", "testserver", "testsuite"}
+	testOnly = []string{"apitest", "bench", "browser", "checker", "manifests", "porttest", "testmedia", "testserver", "testsuite"}
 	pure     = []string{"job", "link", "mp3", "token", "user"} // no I/O: these import no other package of ours but each other
 )
 

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"mp3converter/internal/apitest"
 	"mp3converter/internal/testserver"
 	"mp3converter/internal/testsuite"
 )
@@ -56,8 +57,12 @@ func (p *probe) clientAt(from net.Addr) *http.Client {
 	d := net.Dialer{LocalAddr: from}
 	transport := &http.Transport{DialContext: d.DialContext, DisableCompression: true, MaxIdleConnsPerHost: 4}
 	p.Cleanup(transport.CloseIdleConnections)
+	documented := &apitest.Transport{
+		Base: transport, Strays: true, Report: func(err error) { p.Error(err) },
+		Only: func(r *http.Request) bool { return "http://"+r.URL.Host == p.URL },
+	}
 	return &http.Client{
-		Timeout: patience, Transport: transport,
+		Timeout: patience, Transport: documented,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

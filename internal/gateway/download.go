@@ -101,11 +101,12 @@ func (s *Service) send(w http.ResponseWriter, r *http.Request, file job.File, sr
 	if !strings.HasPrefix(r.Header.Get("Range"), "bytes=") {
 		r.Header.Del("Range") // RFC 9110, 14.2: an unknown unit is to be ignored, which http.ServeContent refuses
 	}
+	out := &sink{ResponseWriter: w, control: http.NewResponseController(w), patience: 2 * s.cfg.Stall, size: file.Bytes}
 	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
-		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", file.Bytes))
+		out.noSuchRange()
+		w.Header().Del("ETag")
 		return errRanges
 	}
-	out := &sink{ResponseWriter: w, control: http.NewResponseController(w), patience: 2 * s.cfg.Stall}
 	http.ServeContent(out, r, "", file.Stored, src)
 	if err := errors.Join(src.failure(), out.err); err != nil {
 		out.forget()
@@ -170,13 +171,24 @@ type sink struct {
 	http.ResponseWriter
 	control  *http.ResponseController
 	patience time.Duration
-	status   int // held back; 0 once it is sent
+	size     int64 // of the file
+	status   int   // held back; 0 once it is sent
 	err      error
 }
 
 func (s *sink) WriteHeader(status int) {
 	s.status = status
 	s.Header().Set("Cache-Control", "no-store") // http.ServeContent takes it from refusals
+	if status == http.StatusRequestedRangeNotSatisfiable {
+		s.noSuchRange()
+	}
+}
+
+// noSuchRange says how long the file is, as RFC 9110, 15.5.17, asks for and http.ServeContent does for some refusals only.
+// The text that follows is no file.
+func (s *sink) noSuchRange() {
+	s.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", s.size))
+	s.Header().Del("Content-Disposition")
 }
 
 // begin sends what is held back.

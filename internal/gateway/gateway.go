@@ -153,6 +153,9 @@ func (s *Service) Routes() http.Handler {
 		s.routeResumable(r)
 	}
 
+	r.Get("/openapi.yaml", h(describe))
+	r.Get("/docs", h(docs))
+
 	r.NotFound(h(func(w http.ResponseWriter, req *http.Request) error {
 		if !slices.Contains(methods, req.Method) || req.Method == http.MethodOptions { // which asks for what a path has
 			return notAllowed(w, r, req)

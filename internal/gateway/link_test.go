@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"mp3converter/internal/apitest"
 	"mp3converter/internal/gateway"
 	"mp3converter/internal/job"
 	"mp3converter/internal/link"
@@ -110,7 +111,7 @@ func TestWhatALinkIsNot(t *testing.T) {
 	}{
 		"good":                             {good, 200, "sound"},
 		"under the new secret":             {keyOf(t, newSecret).Query(mine.MP3, sid, soon()), 200, "sound"},
-		"with a mailer's parameters":       {good + "&utm_source=x", 200, "sound"},
+		"with a mailer's parameters":       {good + "&" + apitest.Stray + "=x", 200, "sound"},
 		"under a secret that is gone":      {keyOf(t, strings.Repeat("x", 32)).Query(mine.MP3, sid, soon()), 403, invalid},
 		"expired":                          {k.Query(mine.MP3, sid, time.Now().Add(-time.Second)), 410, expired},
 		"expired, and of a deleted job":    {k.Query(deleted.MP3, sid, time.Now().Add(-time.Second)), 410, expired},

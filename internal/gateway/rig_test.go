@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"mp3converter/internal/apitest"
 	"mp3converter/internal/embedded"
 	"mp3converter/internal/gateway"
 	"mp3converter/internal/job"
@@ -44,6 +45,7 @@ func (r *rig) in(t *testing.T) *rig { return &rig{t, r.system} }
 type system struct {
 	addr    string
 	service *gateway.Service
+	routes  http.Handler
 	client  *http.Client
 	metrics *prometheus.Registry
 	rules   job.Rules
@@ -89,18 +91,32 @@ func start(t *testing.T, tweak ...func(*rig, *gateway.Config)) *rig {
 	}
 	r.rules = cfg.Rules
 	r.service = gateway.New(cfg)
+	r.routes = r.service.Routes()
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = web.NewServer(r.service.Routes(), slog.New(slog.DiscardHandler))
+	server.Config = web.NewServer(r.routes, slog.New(slog.DiscardHandler))
 	server.Start()
 	t.Cleanup(server.Close)
 	r.addr = server.Listener.Addr().String()
 	transport := &http.Transport{ExpectContinueTimeout: wait, MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
 	r.client = &http.Client{
-		Transport: transport, Timeout: time.Minute,
+		Transport: &apitest.Transport{Base: transport, Only: r.answers, Report: func(err error) { t.Error(err) }}, Timeout: time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return r
+}
+
+// answers reports whether the gateway answers by itself, and passes on nothing that a test has made up in auth's place.
+func (r *rig) answers(q *http.Request) bool {
+	switch {
+	case q.URL.Host != r.addr, q.URL.Path == "/login", q.URL.Path == "/logout":
+		return false
+	case q.URL.Path == "/session", q.URL.Path == "/session/end":
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.auth == nil
+	}
+	return true
 }
 
 func (r *rig) must(err error) {

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+
+	"mp3converter/internal/apitest"
 )
 
 // Request is sent as it is: no header but what is said here and what net/http must add.
@@ -48,11 +50,18 @@ func none(err error) Answer {
 	return Answer{}
 }
 
+// client holds what gateways answer against the API's description: what is not in it is no answer.
 var client = &http.Client{
-	Timeout:       patience,
-	Transport:     &http.Transport{MaxIdleConnsPerHost: 10, DisableCompression: true},
+	Timeout: patience,
+	Transport: &apitest.Transport{
+		Base: &http.Transport{MaxIdleConnsPerHost: 10, DisableCompression: true},
+		Only: func(r *http.Request) bool { _, ok := gateways.Load(r.URL.Host); return ok },
+	},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
+
+// gateways are the addresses of those that were started.
+var gateways sync.Map
 
 func Send(t testing.TB, r Request) Answer {
 	t.Helper()

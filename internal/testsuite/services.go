@@ -106,7 +106,9 @@ func (s *Services) StartGateway(more ...string) {
 		"LISTEN=127.0.0.1:0", "AUTH_SVC_ADDRESS=" + s.authAddr, "SWEEP_SECONDS=0.5", "MAX_UPLOAD_BYTES=" + strconv.Itoa(MaxUpload),
 		"LINK_SECRET=" + LinkSecret,
 	}, more)
-	s.URL = "http://" + s.Gateway.Serving(s.t, "http")
+	addr := s.Gateway.Serving(s.t, "http")
+	gateways.Store(addr, true)
+	s.URL = "http://" + addr
 }
 
 // StartConverter starts a converter.

@@ -44,7 +44,9 @@ func (s *single) Start(t *testing.T, more ...string) {
 		"DATA_DIR=" + s.Dir, "LISTEN=127.0.0.1:0", "INBOX_LISTEN=127.0.0.1:0", "OPS_LISTEN=127.0.0.1:0", "BASE_URL=" + BaseURL,
 		"WORKERS=2", "MAX_UPLOAD_BYTES=" + strconv.Itoa(MaxUpload), "SWEEP_SECONDS=0.5", "CLOCK_SKEW_SECONDS=0", "RING_SECONDS=1", "RETRY_SECONDS=1",
 	}, more...))
-	s.URL = "http://" + s.Process.Serving(t, "gateway")
+	addr := s.Process.Serving(t, "gateway")
+	gateways.Store(addr, true)
+	s.URL = "http://" + addr
 	s.AuthURL = "http://" + s.Process.Serving(t, "auth")
 	s.inbox = "http://" + s.Process.Serving(t, "inbox")
 	secret, err := os.ReadFile(filepath.Join(s.Dir, "jwt-secret"))
