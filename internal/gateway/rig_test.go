@@ -45,7 +45,6 @@ func (r *rig) in(t *testing.T) *rig { return &rig{t, r.system} }
 type system struct {
 	addr    string
 	service *gateway.Service
-	routes  http.Handler
 	client  *http.Client
 	metrics *prometheus.Registry
 	rules   job.Rules
@@ -91,9 +90,8 @@ func start(t *testing.T, tweak ...func(*rig, *gateway.Config)) *rig {
 	}
 	r.rules = cfg.Rules
 	r.service = gateway.New(cfg)
-	r.routes = r.service.Routes()
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = web.NewServer(r.routes, slog.New(slog.DiscardHandler))
+	server.Config = web.NewServer(r.service.Routes(), slog.New(slog.DiscardHandler))
 	server.Start()
 	t.Cleanup(server.Close)
 	r.addr = server.Listener.Addr().String()
