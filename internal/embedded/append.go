@@ -22,8 +22,11 @@ import (
 // process: what counts of a file the ledger says, and what lies behind that is written over.
 const arrivingDir = "arriving"
 
-// saveEvery is how much time at most the death of the process costs the client, and not more often is the disk waited for.
-const saveEvery = time.Second
+// What the death of the process costs the client at most, in time of sending and in bytes. Not more often is the disk waited for.
+const (
+	saveEvery = time.Second
+	saveBytes = 64 << 20
+)
 
 // fence lets the last writer of an upload write, and nobody else. One process has the folder, so it need not be on the disk.
 type fence struct {
@@ -132,7 +135,7 @@ func (w *appending) run(ctx context.Context, r io.Reader) error {
 			}
 			return errors.Join(read, w.tell(ctx, tail))
 		}
-		if time.Now().After(w.next) {
+		if time.Now().After(w.next) || w.count.Bytes-w.saved >= saveBytes {
 			if err := w.tell(ctx, nil); err != nil {
 				return err
 			}

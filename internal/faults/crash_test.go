@@ -36,6 +36,12 @@ var (
 		{"C7", failpoint.FileWhole, 1}, {"C8", failpoint.FileStored, 1}, {"C9", failpoint.MP3Committed, 1},
 		{"C10", failpoint.Published, 1}, {"C11", failpoint.MessageHandled, 1},
 	}
+	// Of an upload that comes in three parts; the passages are of the second, and of the third where all of it is there.
+	partsCrashes = []crash{
+		{"P1", failpoint.ChunksStored, 2}, {"P2", failpoint.OffsetDue, 2}, {"P3", failpoint.OffsetSaved, 2},
+		{"P4", failpoint.OffsetSaved, 3}, {"P5", failpoint.FileWhole, 1}, {"P6", failpoint.FileStored, 1},
+		{"P7", failpoint.JobCommitted, 1}, {"P8", failpoint.UploadReply, 1},
+	}
 	notificationCrashes = []crash{
 		{"N1", failpoint.MailRung, 1}, {"N2", failpoint.MailClaimed, 1}, {"N3", failpoint.LetterHalf, 1},
 		{"N4", failpoint.LetterEnded, 1}, {"N5", failpoint.MailTaken, 1}, {"N6", failpoint.MessageHandled, 1},
@@ -52,7 +58,7 @@ var actions = []string{"kill", "error", "stall", "freeze"}
 const frozenFor = 5 * time.Second
 
 // fenced are moments before a commit, at which who was taken for dead must find that the job is another's.
-var fenced = map[string]bool{"G4": true, "C8": true, "N3": true}
+var fenced = map[string]bool{"G4": true, "P2": true, "P6": true, "C8": true, "N3": true}
 
 // run is one of the combinations.
 type run struct {
@@ -87,7 +93,7 @@ func TestCrashPoints(t *testing.T) {
 	for _, service := range []struct {
 		name    string
 		crashes []crash
-	}{{"gateway", gatewayCrashes}, {"converter", converterCrashes}, {"notification", notificationCrashes}} {
+	}{{"gateway", gatewayCrashes}, {inParts, partsCrashes}, {"converter", converterCrashes}, {"notification", notificationCrashes}} {
 		t.Run(service.name, func(t *testing.T) {
 			t.Parallel()
 			all, failed := runs(service.crashes), 0
@@ -104,15 +110,19 @@ func TestCrashPoints(t *testing.T) {
 	}
 }
 
+// inParts is the gateway with uploads that can be resumed.
+const inParts = "gateway in parts"
+
 // stand is a rig of which one service is started anew for every run, and the others run through.
 type stand struct {
 	*rig
 	service string
 	video   testsuite.Video
+	parts   bool // that the video comes in
 }
 
 func newStand(t *testing.T, service string) *stand {
-	s := &stand{newRig(t, testsuite.NewVhost(t), "WORKERS=1"), service, talk(t)}
+	s := &stand{newRig(t, testsuite.NewVhost(t), "WORKERS=1"), service, talk(t), false}
 	s.StartAuth()
 	s.StartConverter()
 	s.StartNotification()
@@ -120,22 +130,25 @@ func newStand(t *testing.T, service string) *stand {
 	s.user()
 	s.upload(s.video, "", idle)
 	s.check(t, checker.Allowed{}) // the run without a fault
+	if service == inParts {
+		s.parts, s.service = true, "gateway"
+	}
 	for name, p := range map[string]*testsuite.Process{"gateway": s.Gateway, "converter": s.Converter, "notification": s.Notification} {
-		if name == service {
+		if name == s.service {
 			p.Stop(t)
 			continue
 		}
 		s.watch(t, p)
 	}
 	s.watch(t, s.Auth)
-	if service == "gateway" {
+	if s.service == "gateway" {
 		s.Gates = nil
 	}
 	return s
 }
 
 // in is the stand for one run: what the run starts ends with it.
-func (s *stand) in(t *testing.T) *stand { return &stand{s.rig.in(t), s.service, s.video} }
+func (s *stand) in(t *testing.T) *stand { return &stand{s.rig.in(t), s.service, s.video, s.parts} }
 
 // run has one upload pass while the service is hit once.
 func (s *stand) run(c run) {
@@ -164,7 +177,9 @@ func (s *stand) run(c run) {
 	if c.action == "freeze" {
 		thawed.Go(func() { thaw(t, fired, all) })
 	}
-	if c.workers == 1 {
+	if s.parts {
+		s.resume(s.video, len(s.video.Data)/3+1, revive)
+	} else if c.workers == 1 {
 		s.upload(s.video, "the key", revive)
 	} else { // without a key what was refused must not become a job, so each try has a name
 		s.uploadEach(func(n int) testsuite.Video {

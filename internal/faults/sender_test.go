@@ -38,9 +38,12 @@ func (r *rig) sender(t testing.TB, v testsuite.Video) *sender {
 }
 
 // dial connects to the first gateway, for a test that never waits for ever.
-func (r *rig) dial(t testing.TB) net.Conn {
+func (r *rig) dial(t testing.TB) net.Conn { return r.dialTo(t, r.Gates[0]) }
+
+// dialTo is dial to the one at that URL.
+func (r *rig) dialTo(t testing.TB, gate string) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(r.Gates[0], "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(gate, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}

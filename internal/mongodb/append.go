@@ -59,7 +59,6 @@ type appending struct {
 	good   job.Arrival   // all of it is stored
 	stored int64         // bytes in chunks that are
 	saved  int64         // the offset that the ledger has
-	next   time.Time     // of saving
 }
 
 func newAppending(to *Files, f job.File, a job.Arrival, save func(context.Context, job.Arrival) error) (*appending, error) {
@@ -74,7 +73,7 @@ func newAppending(to *Files, f job.File, a job.Arrival, save func(context.Contex
 	u.writer = a.Writer
 	return &appending{
 		upload: u, size: f.Bytes, count: count, runs: a.Runs, save: save, mine: make(chan struct{}, inFlight),
-		good: a, stored: count.Bytes, saved: a.Offset, next: time.Now().Add(saveEvery),
+		good: a, stored: count.Bytes, saved: a.Offset,
 	}, nil
 }
 
@@ -224,28 +223,42 @@ func (w *appending) oust(ctx context.Context, batch []chunkDoc) ([]chunkDoc, err
 	return batch, nil
 }
 
-// settle tells the ledger of stretches in their order, now and then. A failure stops the reading; the ledger hears of what was
-// stored before. When settle returns no insert is under way any more.
+// settle tells the ledger of stretches in their order, now and then, also while nothing comes. A failure stops the reading;
+// the ledger hears of what was stored before. When settle returns no insert is under way any more.
 func (w *appending) settle(ctx context.Context, under <-chan stretch, stop context.CancelCauseFunc) (err error) {
-	for s := range under {
-		failed := <-s.done
-		switch {
-		case err != nil:
-			continue
-		case failed != nil:
-			err = errors.Join(failed, w.tell(ctx, w.good))
-		default:
-			w.good, w.stored = s.to, s.to.Offset
-			if time.Now().After(w.next) {
-				err = w.tell(ctx, w.good)
-				w.next = time.Now().Add(saveEvery)
+	tick := time.NewTicker(saveEvery)
+	defer tick.Stop()
+	for open := true; open; {
+		var failed error
+		select {
+		case <-tick.C:
+			if err == nil {
+				failed = w.tell(ctx, w.good)
+			}
+		case s, more := <-under:
+			if open = more; more {
+				failed = w.take(ctx, s, err == nil)
 			}
 		}
-		if err != nil {
+		if failed != nil && err == nil {
+			err = failed
 			stop(err)
 		}
 	}
 	return err
+}
+
+// take waits for a stretch and counts it, if all is well.
+func (w *appending) take(ctx context.Context, s stretch, well bool) error {
+	err := <-s.done
+	switch {
+	case !well:
+		return nil
+	case err != nil:
+		return errors.Join(err, w.tell(ctx, w.good))
+	}
+	w.good, w.stored = s.to, s.to.Offset
+	return nil
 }
 
 // tell has the ledger note how far the upload is, if it does not know.

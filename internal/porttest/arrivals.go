@@ -23,7 +23,7 @@ import (
 type Arrivals interface {
 	Files
 	// Append adds what r yields to f.ID, behind the bytes that a says are there, until io.EOF or f.Bytes, the size of the
-	// whole. It calls save, never two at a time, with how far the file is whenever that is durable: about once a second, and
+	// whole. It calls save, never two at a time, with how far the file is whenever that is durable: about once a second of sending, and
 	// before it returns, also if r fails or ctx is over. The error has r's in its chain, or save's, after which nothing more
 	// is stored. a.Writer is higher than that of every writer before: these can neither add to what this one stores nor change
 	// it, whatever they still do, and are told job.ErrLost if they meet it. Append uses bounded memory.
