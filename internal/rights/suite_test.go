@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -131,6 +132,23 @@ func (in *installation) deadLetters() {
 	}
 }
 
+// inParts is an upload of which a gateway stores a part and fails to note it; so that is stored once more, in its place.
+func (in *installation) inParts(p *testsuite.Person) {
+	in.t.Helper()
+	video := testsuite.Read(in.t, testsuite.Clip(in.t))
+	length := strconv.Itoa(len(video))
+	tus := http.Header{"Tus-Resumable": {"1.0.0"}, "Upload-Length": {length}}
+	a := p.Do(in.t, testsuite.Request{Method: http.MethodPost, Path: "/uploads/", Header: tus})
+	at := a.Header.Get("Location")
+	tus = http.Header{"Tus-Resumable": {"1.0.0"}, "Upload-Offset": {"0"}, "Content-Type": {"application/offset+octet-stream"}}
+	for _, want := range []int{http.StatusServiceUnavailable, http.StatusNoContent} {
+		a := p.Do(in.t, testsuite.Request{Method: http.MethodPatch, Path: at, Header: tus, Body: strings.NewReader(video)})
+		a.Is(in.t, want, a.Body)
+	}
+	p.Reaches(in.t, strings.TrimPrefix(at, "/uploads/"), "done")
+	p.Mailed(in.t, 2)
+}
+
 // free are the commands that MongoDB lets everybody do who is logged in, of cursors their own ones.
 var free = []string{"hello", "isMaster", "ping", "buildInfo", "endSessions", "killCursors", "saslStart", "saslContinue"}
 
@@ -176,7 +194,7 @@ func TestTheServicesGetByWithTheirRights(t *testing.T) {
 	in.StartNotification(in.env["notification"]...)
 	// The first MP3 is not stored after all, and taken back.
 	in.StartConverter(append(in.env["converter"], "FAILPOINT=file-stored:error@1", "FAILPOINT_FIRED="+fired)...)
-	in.StartGateway(in.env["gateway"]...)
+	in.StartGateway(append(in.env["gateway"], "FAILPOINT=offset-due:error@1", "FAILPOINT_FIRED="+fired+" too")...)
 	in.StartAuth()
 	in.AllReady(t)
 	p := in.Someone(t)
@@ -185,6 +203,8 @@ func TestTheServicesGetByWithTheirRights(t *testing.T) {
 	mp3 := testsuite.OrEmpty(p.Reaches(t, done, "done").MP3)
 	testsuite.Lasts(t, p.Download(t, mp3), testmedia.Duration(t, testsuite.Clip(t)))
 	p.Mailed(t, 1)
+
+	in.inParts(p)
 
 	silent := p.Upload(t, testmedia.Clip(t, testmedia.Spec{Audio: testmedia.None}), "silent.mp4")
 	p.Reaches(t, silent, "failed")
