@@ -90,6 +90,10 @@ type Job struct {
 	Free   time.Time     `bson:"free,omitempty" json:"free,omitzero"`      // while Queued: from when on it can be claimed
 	Waited time.Duration `bson:"waited,omitempty" json:"waited,omitempty"` // before the last claim, while it was free
 
+	Request     string `bson:"request,omitempty" json:"request,omitempty"` // see Trail
+	Traceparent string `bson:"traceparent,omitempty" json:"traceparent,omitempty"`
+	Tracestate  string `bson:"tracestate,omitempty" json:"tracestate,omitempty"`
+
 	Extra string `bson:"extra,omitempty" json:"extra,omitempty"` // unknown fields of a foreign message, a JSON object
 }
 
@@ -108,6 +112,7 @@ func New(now time.Time, rules Rules, id, owner string) Job {
 func Adopt(now time.Time, rules Rules, m Message, video File) Job {
 	j := New(now, rules, m.Video, m.Username)
 	j.Extra = m.extra()
+	j.Follow(m.Trail)
 	j.arrived(now, rules, video)
 	if m.MP3 != "" {
 		j.MP3, j.Tried = m.MP3, []string{m.MP3}
@@ -124,7 +129,7 @@ func (j Job) Attempts() int { return j.Attempt - j.Excused }
 
 // Message is what rings for the job: at the converter while there is no MP3, at the mailer after.
 func (j Job) Message() Message {
-	return Message{Video: j.ID, MP3: j.MP3, Username: j.Owner, Extra: decodeExtra(j.Extra)}
+	return Message{Video: j.ID, MP3: j.MP3, Username: j.Owner, Extra: decodeExtra(j.Extra), Trail: j.Trail()}
 }
 
 // Garbage lists the files that no longer count: of a deleted job all, of any other what lost attempts may have left.

@@ -14,6 +14,7 @@ type Message struct {
 	MP3      string                     // the MP3's id; empty is null on the wire
 	Username string                     // the owner's e-mail address
 	Extra    map[string]json.RawMessage // fields we do not know are kept
+	Trail    Trail                      // in the message's headers, so that bodies stay the contract's
 	Foreign  bool                       // not on the wire: not published by this system, so a job may not be behind it
 }
 

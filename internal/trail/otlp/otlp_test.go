@@ -1,0 +1,153 @@
+package otlp_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"mp3converter/internal/job"
+	"mp3converter/internal/settings"
+	"mp3converter/internal/trail"
+	"mp3converter/internal/trail/otlp"
+)
+
+func load(t *testing.T, environ ...string) (otlp.Settings, error) {
+	t.Helper()
+	s, err := settings.Load[otlp.Settings](environ)
+	return s, err
+}
+
+func TestMistakesAreNamed(t *testing.T) {
+	for setting, good := range map[string]bool{
+		"OTEL_TRACES_EXPORTER=none":                              true,
+		"OTEL_TRACES_EXPORTER=zipkin":                            false,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318":      true,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=https://c.example/otlp/":    true,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318":             false,
+		"OTEL_EXPORTER_OTLP_HEADERS=api-key=s%20ecret, tenant=1": true,
+		"OTEL_EXPORTER_OTLP_HEADERS=s3cret":                      false,
+		"OTEL_EXPORTER_OTLP_PROTOCOL=grpc":                       false,
+		"OTEL_TRACES_SAMPLER=parentbased_traceidratio":           true,
+		"OTEL_TRACES_SAMPLER=always_off":                         true,
+		"OTEL_TRACES_SAMPLER=jaeger_remote":                      false,
+	} {
+		_, err := load(t, setting)
+		name, _, _ := strings.Cut(setting, "=")
+		if good != (err == nil) || err != nil && (!strings.HasPrefix(err.Error(), name+": ") || strings.Contains(err.Error(), "s3cret")) {
+			t.Errorf("%s: %v", setting, err)
+		}
+	}
+	for arg, good := range map[string]bool{"0": true, "0.25": true, "1": true, "1.5": false, "-1": false, "a quarter": false} {
+		if _, err := load(t, "OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG="+arg); good != (err == nil) {
+			t.Errorf("OTEL_TRACES_SAMPLER_ARG=%s: %v", arg, err)
+		}
+	}
+}
+
+// collector answers with one status after the other, the last for good, and notes the spans of what it takes.
+type collector struct {
+	*httptest.Server
+	asked   atomic.Int32
+	names   chan string
+	headers http.Header
+}
+
+func newCollector(t *testing.T, statuses ...int) *collector {
+	t.Helper()
+	c := &collector{names: make(chan string, 100)}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := int(c.asked.Add(1)) - 1
+		status := statuses[min(n, len(statuses)-1)]
+		if status == http.StatusOK {
+			body, _ := io.ReadAll(r.Body)
+			data := &tracepb.TracesData{}
+			if err := proto.Unmarshal(body, data); err != nil || r.URL.Path != "/base/v1/traces" {
+				t.Errorf("%s: %v", r.URL, err)
+			}
+			c.headers = r.Header
+			for _, s := range data.GetResourceSpans()[0].GetScopeSpans()[0].GetSpans() {
+				c.names <- s.GetName()
+			}
+		}
+		w.WriteHeader(status)
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+// span has one span made and sent, as the end of a process has it, and returns how long the end took.
+func span(t *testing.T, log io.Writer, environ ...string) time.Duration {
+	t.Helper()
+	s, err := load(t, environ...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tracer, stop, err := otlp.Start(s, "test", "v1", slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, one := trail.Begin(trail.Traced(t.Context(), tracer), trail.Server, "one", job.Trail{})
+	one.End(nil)
+	start := time.Now()
+	stop()
+	return time.Since(start)
+}
+
+func TestSpansAreSent(t *testing.T) {
+	for name, statuses := range map[string][]int{"at once": {200}, "when the collector is back": {503, 200}} {
+		t.Run(name, func(t *testing.T) {
+			c := newCollector(t, statuses...)
+			span(t, io.Discard, "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL+"/base", "OTEL_EXPORTER_OTLP_HEADERS=Api-Key=a%20b")
+			if n := len(c.names); n != 1 || c.headers.Get("Api-Key") != "a b" {
+				t.Errorf("%d spans, with key %q", n, c.headers.Get("Api-Key"))
+			}
+		})
+	}
+}
+
+func TestNothingIsSentUnlessAsked(t *testing.T) {
+	c := newCollector(t, 200)
+	endpoint := "OTEL_EXPORTER_OTLP_ENDPOINT=" + c.URL + "/base"
+	for _, environ := range [][]string{{}, {"OTEL_TRACES_EXPORTER=none", endpoint}, {"OTEL_TRACES_SAMPLER=always_off", endpoint},
+		{"OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0", endpoint}} {
+		span(t, io.Discard, environ...)
+		if n := c.asked.Load(); n != 0 {
+			t.Errorf("%v: asked %d times", environ, n)
+		}
+	}
+}
+
+// A collector that is away, refuses or hangs costs the end of a process a few seconds at most, and a line of the log.
+func TestTheEndDoesNotWaitForACollector(t *testing.T) {
+	hang := make(chan struct{})
+	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
+	t.Cleanup(hanging.Close)
+	t.Cleanup(func() { close(hang) })
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for name, url := range map[string]string{"away": gone.URL, "refusing": newCollector(t, 400).URL, "hanging": hanging.URL} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			done := make(chan time.Duration, 1)
+			go func() { done <- span(t, &log, "OTEL_EXPORTER_OTLP_ENDPOINT="+url) }()
+			select {
+			case <-done:
+			case <-ctx.Done():
+				t.Fatal("the end has not come")
+			}
+		})
+	}
+}
