@@ -35,7 +35,7 @@ func (c config) Validate() error {
 		return errors.New("JWT_SECRET: this one is published; take another, for example from: openssl rand -hex 32 (or say DEV=true on minikube)")
 	}
 	_, err := token.NewKey(string(c.Secret))
-	return err
+	return errors.Join(err, c.Settings.Validate())
 }
 
 // database is where the users are; the sub-commands need nothing else.

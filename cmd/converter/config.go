@@ -16,4 +16,6 @@ type config struct {
 }
 
 // Validate reports what the variables cannot be.
-func (c config) Validate() error { return errors.Join(c.Encoder.Validate(), c.Backend.Validate()) }
+func (c config) Validate() error {
+	return errors.Join(c.Encoder.Validate(), c.Backend.Validate(), c.Daemon.Validate())
+}

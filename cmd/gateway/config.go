@@ -21,5 +21,5 @@ type config struct {
 
 // Validate reports what the variables cannot be.
 func (c config) Validate() error {
-	return errors.Join(c.Uploads.Validate(), c.Links.Validate(), c.Backend.Validate())
+	return errors.Join(c.Uploads.Validate(), c.Links.Validate(), c.Backend.Validate(), c.Daemon.Validate())
 }

@@ -15,6 +15,7 @@ import (
 	"mp3converter/cmd/internal/uploads"
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/settings"
+	"mp3converter/internal/trail/otlp"
 )
 
 // config is the command's environment; the commonest variables have a flag too, which wins.
@@ -29,6 +30,7 @@ type config struct {
 	Level   slog.Level       `env:"LOG_LEVEL" envDefault:"INFO" doc:"DEBUG, INFO, WARN or ERROR"`
 	Uploads uploads.Settings
 	Encoder encoder.Settings
+	Traces  otlp.Settings
 	settings.Rules
 }
 
@@ -38,12 +40,12 @@ func (c config) Validate() error {
 	if c.LinkFor.D() < time.Hour {
 		mistake = errors.New("LINK_HOURS: at least 1")
 	}
-	return errors.Join(mistake, c.Uploads.Validate(), c.Encoder.Validate(), c.Rules.Validate())
+	return errors.Join(mistake, c.Uploads.Validate(), c.Encoder.Validate(), c.Rules.Validate(), c.Traces.Validate())
 }
 
 // daemon is the part of the settings that the process around the suite takes.
 func (c config) daemon() daemon.Settings {
-	return daemon.Settings{Ops: c.Ops, Grace: c.Grace, Level: c.Level}
+	return daemon.Settings{Ops: c.Ops, Grace: c.Grace, Level: c.Level, Traces: c.Traces}
 }
 
 // flags maps the flags to the variables that they stand for.

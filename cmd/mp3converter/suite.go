@@ -27,6 +27,7 @@ import (
 	"mp3converter/internal/link"
 	"mp3converter/internal/notification"
 	"mp3converter/internal/token"
+	"mp3converter/internal/trail"
 	"mp3converter/internal/user"
 )
 
@@ -185,10 +186,10 @@ func (s *suite) runWorkers() error {
 		if err := ffmpeg.Prepare(ctx); err != nil {
 			return nil //nolint:nilerr // told to stop before it worked
 		}
-		return s.queue.Consume(ctx, string(job.ForConverter), s.cfg.Encoder.Parallel(), conversions.Handle)
+		return s.queue.Consume(ctx, string(job.ForConverter), s.cfg.Encoder.Parallel(), trail.Handle("process video", conversions.Handle))
 	})
 	s.p.Go("notification", func(ctx context.Context) error {
-		return s.queue.Consume(ctx, string(job.ForMailer), 1, mails.Handle)
+		return s.queue.Consume(ctx, string(job.ForMailer), 1, trail.Handle("process mp3", mails.Handle))
 	})
 	return nil
 }

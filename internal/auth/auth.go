@@ -87,7 +87,7 @@ var answers = web.Errors{
 // Routes are the service's, by POST only. Call it once: it registers the metrics of requests.
 func (s *Service) Routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(web.Behind(s.cfg.TrustedProxies), web.Log(s.cfg.Log, s.cfg.Metrics), web.Secure)
+	r.Use(web.Behind(s.cfg.TrustedProxies), web.Inside, web.Log(s.cfg.Log, s.cfg.Metrics), web.Secure)
 	r.Post("/login", answers.Handle(s.login))
 	r.Post("/validate", answers.Handle(s.validate))
 	r.Post("/logout", answers.Handle(s.logout))

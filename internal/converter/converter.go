@@ -20,6 +20,7 @@ import (
 	"mp3converter/internal/persist"
 	"mp3converter/internal/spool"
 	"mp3converter/internal/stage"
+	"mp3converter/internal/trail"
 )
 
 // Ledger keeps the jobs.
@@ -95,6 +96,9 @@ func (s *Service) Handle(ctx context.Context, m job.Message) error {
 	claiming, end := s.stages.Begin(ctx, stage.Claim)
 	a, err := s.claim(claiming, m)
 	end(err)
+	if err == nil {
+		ctx = trail.Follow(ctx, a.job)
+	}
 	last, cancel := persist.Outlive(ctx)
 	defer cancel()
 	switch {
@@ -107,7 +111,7 @@ func (s *Service) Handle(ctx context.Context, m job.Message) error {
 		a.end(last, failed, a.job, nil)
 		return nil
 	}
-	s.stages.Took(stage.Wait, a.job.Waited)
+	s.stages.Took(ctx, stage.Wait, a.job.Started, a.job.Waited)
 	s.metrics.running.Inc()
 	defer s.metrics.running.Dec()
 	made, err := a.run(ctx)
@@ -165,6 +169,7 @@ func (s *Service) adopt(ctx context.Context, m job.Message) error {
 		return fmt.Errorf("%w: video %s belongs to somebody else", job.ErrPoison, m.Video)
 	}
 	m.MP3 = "" // whatever it says, the MP3 is yet to be made
+	m.Trail = trail.Of(ctx)
 	j := job.Adopt(time.Now(), s.cfg.Rules, m, video)
 	if err := s.cfg.Ledger.Insert(ctx, j); err != nil && !errors.Is(err, fs.ErrExist) { // a duplicate may be faster
 		return fmt.Errorf("adopt job %s: %w", j.ID, err)

@@ -7,6 +7,7 @@ import (
 
 	"mp3converter/internal/job"
 	"mp3converter/internal/persist"
+	"mp3converter/internal/trail"
 )
 
 // lease keeps a running attempt alive in the ledger, and its progress up to date.
@@ -23,7 +24,7 @@ const progressEvery = time.Second
 // keep starts to renew the attempt's lease until stop is called. When the ledger says that the job is no longer ours it
 // calls lose. When the ledger says nothing the work goes on: if the lease runs out unseen, the commit will tell.
 func (a *attempt) keep(ctx context.Context, lose context.CancelCauseFunc) *lease {
-	ctx, end := context.WithCancel(ctx)
+	ctx, end := context.WithCancel(trail.Quiet(ctx))
 	l := &lease{attempt: a, end: end, ended: make(chan struct{})}
 	go func() {
 		defer close(l.ended)

@@ -23,6 +23,8 @@ import (
 	"golang.org/x/term"
 
 	"mp3converter/internal/settings"
+	"mp3converter/internal/trail"
+	"mp3converter/internal/trail/otlp"
 	"mp3converter/internal/web"
 )
 
@@ -32,7 +34,12 @@ type Settings struct {
 	Drain settings.Seconds `env:"DRAIN_SECONDS" envDefault:"3" doc:"after SIGTERM: not ready but still serving, until the endpoints have followed"`
 	Grace settings.Seconds `env:"GRACE_SECONDS" envDefault:"30" doc:"after that: for what is running to end; then it is cut off, and given back. Let 15 seconds more pass before a SIGKILL"`
 	Level slog.Level       `env:"LOG_LEVEL" envDefault:"INFO" doc:"DEBUG, INFO, WARN or ERROR"`
+
+	Traces otlp.Settings
 }
+
+// Validate reports what the variables cannot be.
+func (s Settings) Validate() error { return s.Traces.Validate() }
 
 // Process is one running service.
 type Process struct {
@@ -70,10 +77,16 @@ func Run(name string, s Settings, run func(p *Process) error) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	stop, cancel := context.WithCancelCause(context.Background())
+	log := NewLog(os.Stderr, s.Level, name)
+	tracer, sendTraces, err := otlp.Start(s.Traces, name, Version(), log)
+	if err != nil {
+		return err
+	}
+	defer sendTraces()
+	stop, cancel := context.WithCancelCause(trail.Traced(context.Background(), tracer))
 	defer cancel(nil)
 	group, ctx := errgroup.WithContext(stop)
-	p := &Process{Name: name, Log: NewLog(os.Stderr, s.Level, name), Metrics: NewMetrics(name), settings: s, group: group, ctx: ctx}
+	p := &Process{Name: name, Log: log, Metrics: NewMetrics(name), settings: s, group: group, ctx: ctx}
 	go p.obey(signals, cancel)
 
 	closeOps, err := p.serveOps()
@@ -150,7 +163,7 @@ func (p *Process) Serve(name, addr string, h http.Handler) (net.Addr, error) {
 		return nil, fmt.Errorf("listen for %s: %w", name, err)
 	}
 	server := web.NewServer(p.leaving(h), p.Log)
-	requests, cut := context.WithCancelCause(context.Background())
+	requests, cut := context.WithCancelCause(context.WithoutCancel(p.ctx))
 	server.BaseContext = func(net.Listener) context.Context { return requests }
 	p.group.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -196,13 +209,13 @@ func (p *Process) leaving(h http.Handler) http.Handler {
 	})
 }
 
-// NewLog returns a logger that writes JSON, or text if w is a terminal.
+// NewLog returns a logger that writes JSON, or text if w is a terminal, and with each line what it is about: see trail.Log.
 func NewLog(w io.Writer, level slog.Leveler, service string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return slog.New(slog.NewTextHandler(w, options)).With("service", service)
+		return slog.New(trail.Log(slog.NewTextHandler(w, options))).With("service", service)
 	}
-	return slog.New(slog.NewJSONHandler(w, options)).With("service", service)
+	return slog.New(trail.Log(slog.NewJSONHandler(w, options))).With("service", service)
 }
 
 // readable writes durations for people: 1.5s, not 1500000000.

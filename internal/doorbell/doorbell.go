@@ -11,6 +11,7 @@ import (
 
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
+	"mp3converter/internal/trail"
 )
 
 // Ledger is where it is noted that a bell was rung.
@@ -25,6 +26,8 @@ type Doorbell struct {
 	Rules   job.Rules
 }
 
+var spanNames = map[job.Bell]string{job.ForConverter: "ring video", job.ForMailer: "ring mp3"}
+
 // Ring rings for j, as it was read from the ledger, if anybody is to look at it. An error is no loss: the ledger holds
 // when the sweeper has to ring again.
 func (d Doorbell) Ring(ctx context.Context, j job.Job) error {
@@ -32,13 +35,18 @@ func (d Doorbell) Ring(ctx context.Context, j job.Job) error {
 	if to == "" {
 		return nil
 	}
-	if err := d.Publish(ctx, to, j.Message()); err != nil {
+	ctx, span := trail.Start(trail.Follow(ctx, j), trail.Producer, spanNames[to])
+	m := j.Message()
+	m.Trail = span.Trail(m.Trail)
+	err := d.Publish(ctx, to, m)
+	span.End(err)
+	if err != nil {
 		return fmt.Errorf("ring %s for %s: %w", to, j.ID, err)
 	}
 	if err := failpoint.At(failpoint.Confirmed); err != nil {
 		return err
 	}
-	_, err := d.Ledger.Update(ctx, j.ID, func(now *job.Job) error {
+	_, err = d.Ledger.Update(trail.Quiet(ctx), j.ID, func(now *job.Job) error {
 		return now.Rung(time.Now(), d.Rules, j.State)
 	})
 	// Whoever was rung may have been faster than we are: then the job has moved on, or is gone, and all is well.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/trail"
 	"mp3converter/internal/web"
 )
 
@@ -44,7 +45,7 @@ func NewAuth(addr string, transport http.RoundTripper) *Auth {
 		}
 	}
 	return &Auth{base: "http://" + addr, client: &http.Client{
-		Transport:     transport,
+		Transport:     trail.Transport(transport),
 		Timeout:       authTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}

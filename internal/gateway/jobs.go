@@ -13,6 +13,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/trail"
 	"mp3converter/internal/web"
 )
 
@@ -110,7 +111,13 @@ func Retry(ctx context.Context, j job.Job, videos Files, rules job.Rules,
 	if err := hasVideo(ctx, videos, j.ID); err != nil {
 		return j, err
 	}
-	return update(ctx, j.ID, func(j *job.Job) error { return j.Retry(time.Now(), rules) })
+	return update(ctx, j.ID, func(j *job.Job) error {
+		if err := j.Retry(time.Now(), rules); err != nil {
+			return err
+		}
+		j.Follow(trail.Of(ctx)) // of whoever asks for it now
+		return nil
+	})
 }
 
 func hasVideo(ctx context.Context, videos Files, id string) error {

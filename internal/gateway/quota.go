@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/trail"
 	"mp3converter/internal/web"
 )
 
@@ -78,6 +79,7 @@ func unanswered(err error) error {
 }
 
 func (s *Service) reserve(ctx context.Context, j job.Job, want room) (job.Job, error) {
+	j.Follow(trail.Of(ctx))
 	if err := j.Reserve(want.most); err != nil {
 		return job.Job{}, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
+	"mp3converter/internal/trail"
 	"mp3converter/internal/web"
 )
 
@@ -181,6 +182,7 @@ func (s *Service) keep(ctx context.Context, id string) (_ context.Context, stop 
 	ctx, cancel := context.WithCancelCause(ctx)
 	var keeper sync.WaitGroup
 	keeper.Go(func() {
+		ctx := trail.Quiet(ctx)
 		tick := time.NewTicker(max(s.cfg.Rules.UploadLease/3, time.Millisecond))
 		defer tick.Stop()
 		for {

@@ -16,7 +16,11 @@ import (
 	"mp3converter/internal/job"
 	"mp3converter/internal/partial"
 	"mp3converter/internal/slots"
+	"mp3converter/internal/trail"
 )
+
+// database is what OpenTelemetry calls us in spans.
+var database = trail.String("db.system.name", "mongodb")
 
 // ChunkSize is GridFS's default, in bytes. What others stored may have another.
 const ChunkSize = 261120
@@ -36,12 +40,14 @@ type Files struct {
 	buffers sync.Pool // of *[ChunkSize]byte
 	inserts *slots.Slots
 	fetches *slots.Slots
+	putting string // name of the span
 }
 
-func newFiles(c *Client, database Database) *Files {
-	db := c.database(database)
+func newFiles(c *Client, name Database) *Files {
+	db := c.database(name)
 	return &Files{
 		client: c, files: db.Collection("fs.files"), chunks: db.Collection("fs.chunks"),
+		putting: "put into " + string(name),
 		buffers: sync.Pool{New: func() any { return new([ChunkSize]byte) }},
 		// Patience is longer than a turn, lest slow ones that all end well make others fail.
 		inserts: slots.New(bulk, c.insertTime()+c.timeout), fetches: slots.New(bulk, c.fetchTime()+c.timeout),
@@ -51,7 +57,9 @@ func newFiles(c *Client, database Database) *Files {
 // Put stores what r yields until io.EOF under f.ID, and returns f with Bytes, SHA256 and Stored filled in; fs.ErrExist
 // if the id is taken, be it by pieces that somebody's dead Put left. On an error it removes what it stored, and says so
 // in the error if that failed too: Delete then removes the rest.
-func (s *Files) Put(ctx context.Context, f job.File, r io.Reader) (job.File, error) {
+func (s *Files) Put(ctx context.Context, f job.File, r io.Reader) (_ job.File, err error) {
+	ctx, span := trail.Start(ctx, trail.Client, s.putting, database)
+	defer func() { span.End(err) }()
 	u, err := newUpload(s, f.ID)
 	if err == nil {
 		f, err = u.run(ctx, f, r)

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/trail"
 )
 
 // Ledger stores jobs as documents that carry job.Job's bson names.
@@ -27,7 +28,11 @@ func newLedger(c *Client) *Ledger {
 }
 
 // Insert stores a new job at Version 1; fs.ErrExist if its ID or Key is taken.
-func (l *Ledger) Insert(ctx context.Context, j job.Job) error { return l.records.insert(ctx, j) }
+func (l *Ledger) Insert(ctx context.Context, j job.Job) (err error) {
+	ctx, span := trail.Start(ctx, trail.Client, "ledger insert", database)
+	defer func() { span.End(err) }()
+	return l.records.insert(ctx, j)
+}
 
 // Get returns the job; fs.ErrNotExist if there is none.
 func (l *Ledger) Get(ctx context.Context, id string) (job.Job, error) {
@@ -65,7 +70,12 @@ func (l *Ledger) AllByMP3(ctx context.Context, id string) ([]job.Job, error) {
 
 // Update lets change alter the job and stores it, unless somebody else has stored it meanwhile: then it starts over.
 // An error of change is returned as it is, with the job as read.
-func (l *Ledger) Update(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error) {
+func (l *Ledger) Update(ctx context.Context, id string, change func(*job.Job) error) (j job.Job, err error) {
+	ctx, span := trail.Start(ctx, trail.Client, "ledger update", database)
+	defer func() {
+		span.Set(trail.String("job.state", string(j.State)))
+		span.End(err)
+	}()
 	return l.records.update(ctx, id, func(j *job.Job) error {
 		j.Tried = slices.Clone(j.Tried) // change may alter it in place
 		return change(j)

@@ -21,6 +21,7 @@ import (
 	"mp3converter/internal/link"
 	"mp3converter/internal/persist"
 	"mp3converter/internal/stage"
+	"mp3converter/internal/trail"
 )
 
 // Ledger keeps the jobs.
@@ -81,7 +82,9 @@ func (s *Service) Handle(ctx context.Context, m job.Message) error {
 	if err := failpoint.At(failpoint.MailRung); err != nil {
 		return err
 	}
-	j, err := s.claim(ctx, m)
+	claiming, end := s.stages.Begin(ctx, stage.Claim)
+	j, err := s.claim(claiming, m)
+	end(err)
 	switch {
 	case persist.StepAside(err):
 		s.cfg.Log.DebugContext(ctx, "mail: nothing to do", "job", m.Video, "why", err)
@@ -89,7 +92,7 @@ func (s *Service) Handle(ctx context.Context, m job.Message) error {
 	case err != nil:
 		return fmt.Errorf("claim the mail of %s: %w", m.Video, err)
 	}
-	return s.deliver(ctx, j)
+	return s.deliver(trail.Follow(ctx, j), j)
 }
 
 func (s *Service) claim(ctx context.Context, m job.Message) (job.Job, error) {
@@ -127,6 +130,7 @@ func (s *Service) adopt(ctx context.Context, m job.Message) error {
 	if f.Owner != "" && f.Owner != m.Username {
 		return fmt.Errorf("%w: mp3_fid %s belongs to somebody else", job.ErrPoison, m.MP3)
 	}
+	m.Trail = trail.Of(ctx)
 	j := job.Adopt(time.Now(), s.cfg.Rules, m, job.File{Name: f.Name})
 	if err := s.cfg.Ledger.Insert(ctx, j); err != nil && !errors.Is(err, fs.ErrExist) { // a duplicate may be faster
 		return fmt.Errorf("adopt job %s: %w", j.ID, err)

@@ -10,12 +10,14 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"mp3converter/internal/job"
 )
 
 // DeadLetter is a message that was given up on: by Consume, or by the broker itself. Nothing in it is to be trusted:
 // whoever may publish has written it.
 type DeadLetter struct {
-	ID     string    // letters that are alike in everything that Replay sends have one
+	ID     string    // letters that are alike in everything that Replay sends, but for their trails, have one
 	Queue  string    // that it came from, and that Replay sends it to
 	Reason string    // what it died of, "" if nobody noted that
 	Buried time.Time // zero if nobody noted that
@@ -99,7 +101,8 @@ func (l *DeadLetters) Replay(ctx context.Context) error {
 		return fmt.Errorf("replay %s: %w: the first %d of %d bytes", letter.ID, ErrCut, len(l.at.Body), letter.Bytes)
 	}
 	err := l.b.send(ctx, l.queue, l.queue, amqp.Publishing{
-		ContentType: l.at.ContentType, ContentEncoding: l.at.ContentEncoding, AppId: l.at.AppId, Type: l.at.Type, Body: l.at.Body,
+		ContentType: l.at.ContentType, ContentEncoding: l.at.ContentEncoding, AppId: l.at.AppId, Type: l.at.Type,
+		Headers: trailOf(job.Message{Trail: readTrail(l.at.Headers)}), Body: l.at.Body,
 	})
 	if err != nil {
 		return fmt.Errorf("replay to %s: %w", l.queue, err)

@@ -146,11 +146,26 @@ const (
 func (b *Broker) Publish(ctx context.Context, queue string, m job.Message) error {
 	start := time.Now()
 	err := b.send(ctx, queue, queue, amqp.Publishing{
-		ContentType: "application/json", AppId: appID, Type: messageType, Body: m.Encode(),
+		ContentType: "application/json", AppId: appID, Type: messageType, Headers: trailOf(m), Body: m.Encode(),
 	})
 	b.metrics.sent(queue, err, time.Since(start))
 	if err != nil {
 		return fmt.Errorf("publish to %s: %w", queue, err)
 	}
 	return nil
+}
+
+// trailOf are the headers by which a message is followed. Whoever does not know them leaves them alone.
+func trailOf(m job.Message) amqp.Table {
+	headers := amqp.Table{}
+	m.Trail.Write(func(name, value string) { headers[name] = value })
+	return headers
+}
+
+// readTrail takes from somebody's headers what is a trail, and nothing else.
+func readTrail(headers amqp.Table) job.Trail {
+	return job.ReadTrail(func(name string) string {
+		value, _ := headers[name].(string)
+		return value
+	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
+	"mp3converter/internal/trail"
 )
 
 // run is one worker.
@@ -63,6 +64,7 @@ func (c *consumer) attempt(d delivery) (m job.Message, err error) {
 	if m, err = job.Decode(d.Body); err != nil {
 		return m, err
 	}
+	m.Trail = readTrail(d.Headers)
 	m.Foreign = d.AppId != appID || d.Type != messageType
 	return m, c.handle(c.late, m)
 }
@@ -79,14 +81,14 @@ const (
 
 // bury moves the delivery to the dead letters and returns what is to become of the original.
 func (c *consumer) bury(d delivery, reason error) verdict {
+	// The headers of somebody else are not taken over but for their trail: nobody has bounded them.
+	headers := trailOf(job.Message{Trail: readTrail(d.Headers)})
+	headers[headerReason] = truncate(reason.Error())
+	headers["x-original-queue"] = c.queue
+	headers[headerBuriedAt] = time.Now().UTC()
+	headers[headerBytes] = int64(len(d.Body))
 	err := c.b.send(context.WithoutCancel(c.ctx), c.queue, deadLetters(c.queue), amqp.Publishing{
-		// The headers of somebody else are not taken over: nobody has bounded them.
-		Headers: amqp.Table{
-			headerReason:       truncate(reason.Error()),
-			"x-original-queue": c.queue,
-			headerBuriedAt:     time.Now().UTC(),
-			headerBytes:        int64(len(d.Body)),
-		},
+		Headers:     headers,
 		ContentType: d.ContentType, ContentEncoding: d.ContentEncoding, AppId: d.AppId, Type: d.Type,
 		Body: d.Body[:min(len(d.Body), maxBuried)],
 	})
@@ -121,8 +123,9 @@ func (c *consumer) dropped(err error) {
 
 func (c *consumer) log(v verdict, m job.Message, err error, took time.Duration) {
 	level, attrs := slog.LevelDebug, []any{"queue", c.queue, "video", m.Video, "verdict", v, "took", took}
+	ctx := trail.With(c.late, m.Trail)
 	if err != nil {
 		level, attrs = slog.LevelWarn, append(attrs, "err", err)
 	}
-	c.b.log.Log(c.late, level, "message", attrs...)
+	c.b.log.Log(ctx, level, "message", attrs...)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/wneessen/go-mail"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/trail"
 )
 
 // TLS says how a connection is encrypted.
@@ -118,13 +119,15 @@ var errSlow = errors.New("the mail server takes too long")
 // Send returns nil once the mail server has taken the letter. job.ErrPermanent in an error's chain means that it never
 // will; after any other error it may, and it may even have taken it: it can be cut off between taking a letter and saying
 // so, therefore send the same letter again.
-func (s *Sender) Send(ctx context.Context, l job.Letter) error {
+func (s *Sender) Send(ctx context.Context, l job.Letter) (err error) {
 	msg, err := compose(l)
 	if err != nil {
 		return fmt.Errorf("compose mail %s: %w", l.MessageID, err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.Timeout, errSlow)
 	defer cancel()
+	ctx, span := trail.Start(ctx, trail.Client, "smtp", trail.String("server.address", s.cfg.Host), trail.Int("server.port", s.cfg.Port))
+	defer func() { span.End(err) }()
 	err = s.converse(ctx, msg)
 	if err == nil || msg.IsDelivered() { // what fails after that is no failure
 		return nil

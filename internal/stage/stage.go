@@ -1,4 +1,4 @@
-// Package stage measures what a job goes through: how long each step took, and how it ended. What a step does, and what an
+// Package stage measures what a job goes through: how long each step took, and how it ended, as a metric and as a span. What a step does, and what an
 // end means for the job, is for those that do it.
 package stage
 
@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/trail"
 )
 
 // Name is a step's.
@@ -56,11 +57,22 @@ func New(to prometheus.Registerer) Stages {
 // Begin begins a step. What belongs to it is to be done with the context that it returns; end is called with what came of it.
 func (s Stages) Begin(ctx context.Context, name Name) (_ context.Context, end func(error)) {
 	start := time.Now()
-	return ctx, func(err error) { s.observe(name, resultOf(ctx, err), time.Since(start)) }
+	kind := trail.Internal
+	if name == Mail {
+		kind = trail.Client
+	}
+	ctx, span := trail.Start(ctx, kind, string(name))
+	return ctx, func(err error) {
+		s.observe(name, resultOf(ctx, err), time.Since(start))
+		span.End(err)
+	}
 }
 
-// Took notes a step that has just ended well.
-func (s Stages) Took(name Name, took time.Duration) { s.observe(name, ok, took) }
+// Took notes a step that has ended well, at that time.
+func (s Stages) Took(ctx context.Context, name Name, end time.Time, took time.Duration) {
+	s.observe(name, ok, took)
+	trail.Past(ctx, string(name), end, took)
+}
 
 func (s Stages) observe(name Name, result string, took time.Duration) {
 	s.seconds.WithLabelValues(string(name), result).Observe(took.Seconds())

@@ -33,8 +33,8 @@ func TestAStepIsCountedByHowItEnds(t *testing.T) {
 		_, end := one.Begin(tt.ctx, stage.Store)
 		end(tt.err)
 	}
-	other.Took(stage.Wait, time.Minute)
-	stage.New(nil).Took(stage.Wait, time.Minute)
+	other.Took(t.Context(), stage.Wait, time.Now(), time.Minute)
+	stage.New(nil).Took(t.Context(), stage.Wait, time.Now(), time.Minute)
 
 	families, err := registry.Gather()
 	if err != nil || len(families) != 1 {

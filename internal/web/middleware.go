@@ -2,8 +2,7 @@ package web
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"mp3converter/internal/trail"
 )
 
 // event is what the one log line about a request will say.
@@ -50,14 +51,24 @@ func RequestID(ctx context.Context) string {
 	return ""
 }
 
-// Log gives each request an id and writes one line about it when it has ended, and counts it, with status 0 if it is broken
+type insideKey struct{}
+
+// Inside, before Log, says that requests come from services of ours: their traces go on here. Those of others are only linked.
+func Inside(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), insideKey{}, true)))
+	})
+}
+
+// Log gives each request an id, unless it brings a good one, and writes one line about it when it has ended, and counts it, with status 0 if it is broken
 // off unanswered. A handler that panics has its stack logged and is answered with 500.
 func Log(log *slog.Logger, registry prometheus.Registerer) func(http.Handler) http.Handler {
 	counted := newMetrics(registry)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			start, e := time.Now(), &event{id: newRequestID()}
-			rec := record(w)
+			start := time.Now()
+			r, span := trail.Request(r, r.Context().Value(insideKey{}) != nil)
+			e, rec := &event{id: trail.RequestID(r.Context())}, record(w)
 			rec.streams = counted.streams
 			rec.Header().Set("X-Request-Id", e.id)
 			r = r.WithContext(context.WithValue(r.Context(), eventKey{}, e))
@@ -75,6 +86,7 @@ func Log(log *slog.Logger, registry prometheus.Registerer) func(http.Handler) ht
 					code = http.StatusOK // nothing written: net/http answers 200
 				} // else there is no answer
 				counted.ended(r, rec, code, took)
+				endSpan(span, r, code)
 				e.write(log, r, code, rec.bytes, took)
 				if cause != nil {
 					panic(http.ErrAbortHandler)
@@ -83,6 +95,19 @@ func Log(log *slog.Logger, registry prometheus.Registerer) func(http.Handler) ht
 			next.ServeHTTP(rec, r)
 		})
 	}
+}
+
+func endSpan(span trail.Span, r *http.Request, code int) {
+	if !span.On() {
+		return
+	}
+	span.Name(method(r) + " " + route(r))
+	span.Set(trail.String("http.request.method", method(r)), trail.String("http.route", route(r)), trail.Int("http.response.status_code", code))
+	var err error
+	if code >= http.StatusInternalServerError || code == 0 {
+		err = errors.New(class(code))
+	}
+	span.End(err)
 }
 
 func (e *event) write(log *slog.Logger, r *http.Request, code int, bytes int64, took time.Duration) {
@@ -109,12 +134,6 @@ func Secure(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func newRequestID() string {
-	var id [8]byte
-	_, _ = rand.Read(id[:]) // never fails: crypto/rand
-	return hex.EncodeToString(id[:])
 }
 
 // writeTime is enough for any answer that is not a file.

@@ -20,6 +20,7 @@ import (
 	"mp3converter/internal/mongodb"
 	"mp3converter/internal/rabbit"
 	"mp3converter/internal/settings"
+	"mp3converter/internal/trail"
 )
 
 // Settings are the variables behind it.
@@ -122,7 +123,7 @@ func (b *Backend) Consume(p *daemon.Process, from job.Bell, workers int, handle 
 				return nil //nolint:nilerr // told to stop before it was there
 			}
 		}
-		return b.Broker.Consume(ctx, b.queue(from), workers, handle)
+		return b.Broker.Consume(ctx, b.queue(from), workers, trail.Handle("process "+b.queue(from), handle))
 	})
 }
 
