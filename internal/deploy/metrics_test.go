@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -26,7 +25,12 @@ var foreign = map[string][]string{
 var added = []string{"app"}
 
 func TestAlertsAndDashboardAskForWhatIsExported(t *testing.T) {
-	there := exported(t)
+	seen := exported(t)
+	t.Run("labels are of fixed sets", seen.areFixed)
+	there := seen.labels
+	for name, labels := range foreign {
+		there[name] = labels
+	}
 	asked := 0
 	for where, expr := range queries(t) {
 		for _, s := range selectors(expr) {
@@ -43,7 +47,7 @@ func TestAlertsAndDashboardAskForWhatIsExported(t *testing.T) {
 			}
 		}
 	}
-	if asked < 30 {
+	if asked < 60 {
 		t.Errorf("only %d metrics are asked for: are the queries read at all?", asked)
 	}
 }
@@ -57,16 +61,7 @@ func queries(t *testing.T) map[string]string {
 			all["alert "+r.Alert] = r.Expr
 		}
 	}
-	var dashboard struct {
-		Panels []struct {
-			Title   string
-			Targets []struct{ Expr string }
-		}
-	}
-	if err := json.Unmarshal(read(t, "deploy/monitoring/dashboard.json"), &dashboard); err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range dashboard.Panels {
+	for _, p := range readDashboard(t).Panels {
 		for i, target := range p.Targets {
 			all[fmt.Sprintf("panel %q, query %d", p.Title, i)] = target.Expr
 		}
@@ -125,8 +120,9 @@ func selectors(expr string) (all []selector) {
 	return all
 }
 
-// exported has a job done by the four services, and returns what they and their broker show then, with the names of the labels.
-func exported(t *testing.T) map[string][]string {
+// exported has a job done by the four services, and requests made that nobody expects, and returns what they and their broker show
+// then.
+func exported(t *testing.T) scraped {
 	t.Helper()
 	broker, metrics := rabbitWithMetrics(t)
 	s := testsuite.NewServices(t, testsuite.Servers{
@@ -137,21 +133,27 @@ func exported(t *testing.T) map[string][]string {
 	s.AllReady(t)
 	p := s.Someone(t)
 	p.Reaches(t, p.Upload(t, testsuite.Clip(t), "clip.mp4"), "done")
-
-	there := map[string][]string{}
-	for name, labels := range foreign {
-		there[name] = labels
+	for i := range 30 {
+		for _, path := range []string{"/nothing/%d", "/jobs/%d", "/jobs/6b0b27f7e0b4b96839e064%02d", "/download?fid=%d"} {
+			p.Do(t, testsuite.Request{Method: []string{"GET", "POST", "BREW", "DELETE"}[i%4], Path: fmt.Sprintf(path, i)})
+		}
 	}
+
+	seen := newScraped()
 	for _, p := range []*testsuite.Process{s.Auth, s.Gateway, s.Converter, s.Notification} {
-		note(there, scrape(t, testsuite.Request{Base: "http://" + p.Serving(t, "ops"), Path: "/metrics"}))
+		ops := testsuite.Request{Base: "http://" + p.Serving(t, "ops"), Path: "/metrics"}
+		testsuite.Eventually(t, p.Name+" tells of all", func() bool { // what the sweeper counts comes with its next round
+			return p.Name != "gateway" || strings.Contains(scrape(t, ops), "queue_dead_letters{")
+		})
+		seen.note(scrape(t, ops), ours)
 	}
 	// As servicemonitors.yaml has it scraped. RabbitMQ counts what is in a queue every five seconds.
 	testsuite.Eventually(t, "RabbitMQ tells of its queues", func() bool {
 		text := scrape(t, testsuite.Request{Base: "http://" + metrics, Path: "/metrics/detailed?family=queue_coarse_metrics"})
-		note(there, text)
+		seen.note(text, nil)
 		return strings.Contains(text, `queue="video"`)
 	})
-	return there
+	return seen
 }
 
 func scrape(t *testing.T, r testsuite.Request) string {
@@ -161,21 +163,6 @@ func scrape(t *testing.T, r testsuite.Request) string {
 		t.Fatalf("%s%s answers %d: %.300s", r.Base, r.Path, a.Status, a.Body)
 	}
 	return a.Body
-}
-
-var sample = regexp.MustCompile(`(?m)^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? \S+$`)
-
-// note adds the samples of a scrape in Prometheus's text format.
-func note(there map[string][]string, text string) {
-	for _, m := range sample.FindAllStringSubmatch(text, -1) {
-		labels := there[m[1]]
-		for _, l := range matcher.FindAllStringSubmatch(m[2], -1) {
-			if !slices.Contains(labels, l[1]) {
-				labels = append(labels, l[1])
-			}
-		}
-		there[m[1]] = labels
-	}
 }
 
 // rabbitWithMetrics starts a broker with the plug-in that the official image has switched on, and returns where it serves.
