@@ -13,6 +13,7 @@ import (
 
 	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
+	"mp3converter/internal/trail"
 	"mp3converter/internal/web"
 )
 
@@ -146,7 +147,7 @@ func (u *arriving) add(ctx context.Context, offset int64, src io.Reader) (last i
 		defer u.writers.add(id, u.x.user, func() { u.x.body.interrupt(errTaken) })()
 	}
 	err = service.cfg.Arrivals.Append(ctx, fileOf(u.job), *u.job.Arrival, src, func(ctx context.Context, a job.Arrival) error {
-		return note(ctx, func(j *job.Job) error { return j.Advance(time.Now(), service.cfg.Rules, a) })
+		return note(trail.Quiet(ctx), func(j *job.Job) error { return j.Advance(time.Now(), service.cfg.Rules, a) })
 	})
 	web.Note(ctx, "bytes_added", u.job.Arrival.Offset-offset)
 	return u.job.Arrival.Offset, err
