@@ -154,6 +154,10 @@ func TestNothingButTheAuthorizationGoesToAuth(t *testing.T) {
 				if want == "/validate" || !slices.Equal(values, []string{"127.0.0.1"}) {
 					t.Errorf("%s: auth got X-Forwarded-For %q", path, values)
 				}
+			case "X-Request-Id": // under which its answer is logged here
+				if len(values) != 1 || !job.IsRequestID(values[0]) {
+					t.Errorf("%s: auth got X-Request-Id %q", path, values)
+				}
 			default:
 				t.Errorf("%s: auth got %s", path, name)
 			}
