@@ -18,7 +18,7 @@ func TestTheDescriptionIsServed(t *testing.T) {
 		t.Errorf("/docs = %d %.100q", page.status, page.body)
 	}
 	policy := page.header.Get("Content-Security-Policy")
-	if !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") || strings.Contains(policy, "unsafe") {
+	if !strings.HasPrefix(policy, "default-src 'none'; style-src 'self' 'sha256-") || strings.Contains(policy, "unsafe") {
 		t.Errorf("the page's policy is %q", policy)
 	}
 }

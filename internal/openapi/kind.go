@@ -8,9 +8,10 @@ import (
 
 // kind says in words what a value is.
 type kind struct {
-	Text   string   // string, integer …, with limits
-	Schema string   // the name of the schema that says more
-	Values []string // all that it may be, if those are few
+	Schema  string   // the name of the schema that says more
+	Values  []string // all that it may be, if those are few
+	Text    string   // string, integer …, with limits
+	Pattern string   // a regular expression that it matches
 }
 
 func (m *model) kindOf(s *schema) kind {
@@ -28,7 +29,7 @@ func (m *model) kind(s schema) kind {
 		return kind{Values: []string{literal(s.Const)}}
 	}
 	if len(s.Enum) > 0 {
-		k := kind{Text: limits(s)}
+		k := kind{Text: strings.TrimPrefix(limits(s), ", ")}
 		for _, v := range s.Enum {
 			k.Values = append(k.Values, literal(v))
 		}
@@ -45,10 +46,10 @@ func (m *model) kind(s schema) kind {
 	if s.Format != "" {
 		text = strings.Replace(text, "string", s.Format, 1)
 	}
-	return kind{Text: text + limits(s)}
+	return kind{Text: text + limits(s), Pattern: s.Pattern}
 }
 
-// choice joins kinds: at most one of them names a schema.
+// choice joins kinds: at most one of them names a schema, and one has a pattern.
 func (m *model) choice(choices []schema) kind {
 	var joined kind
 	var texts []string
@@ -61,6 +62,7 @@ func (m *model) choice(choices []schema) kind {
 			texts = append(texts, k.Text)
 		}
 		joined.Values = append(joined.Values, k.Values...)
+		joined.Pattern += k.Pattern
 	}
 	joined.Text = strings.Join(texts, " or ")
 	if joined.Schema != "" && joined.Text != "" {
@@ -85,9 +87,6 @@ func limits(s schema) string {
 	between(s.MinLength, s.MaxLength, " characters")
 	if s.ExclusiveMinimum != nil {
 		all = append(all, fmt.Sprintf("more than %d", *s.ExclusiveMinimum))
-	}
-	if s.Pattern != "" {
-		all = append(all, "like "+s.Pattern)
 	}
 	if s.Default != nil {
 		all = append(all, fmt.Sprintf("default %v", s.Default))

@@ -77,20 +77,22 @@ type media struct {
 type scheme struct{ Type, Scheme, In, Name, Description string }
 
 type schema struct {
-	Ref                                    string `yaml:"$ref"`
-	Type                                   words
-	Format, Description, Pattern           string
-	Enum                                   []any
-	Const, Default                         any
-	Minimum, Maximum, MinLength, MaxLength *int64
-	ExclusiveMinimum                       *int64   `yaml:"exclusiveMinimum"`
-	MaxItems                               *int64   `yaml:"maxItems"`
-	AnyOf                                  []schema `yaml:"anyOf"`
-	OneOf                                  []schema `yaml:"oneOf"`
-	Items                                  *schema
-	Required                               []string
-	Properties                             ordered[schema]
-	Example                                yaml.Node
+	Ref                          string `yaml:"$ref"`
+	Type                         words
+	Format, Description, Pattern string
+	Enum                         []any
+	Const, Default               any
+	Minimum, Maximum             *int64
+	MinLength                    *int64   `yaml:"minLength"`
+	MaxLength                    *int64   `yaml:"maxLength"`
+	ExclusiveMinimum             *int64   `yaml:"exclusiveMinimum"`
+	MaxItems                     *int64   `yaml:"maxItems"`
+	AnyOf                        []schema `yaml:"anyOf"`
+	OneOf                        []schema `yaml:"oneOf"`
+	Items                        *schema
+	Required                     []string
+	Properties                   ordered[schema]
+	Example                      yaml.Node
 }
 
 // words are one or several.
@@ -126,15 +128,19 @@ func (o *ordered[T]) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-// get returns what a reference or a plain name stands for; the zero value if there is none.
-func (o ordered[T]) get(ref string) (value T) {
-	name := ref[strings.LastIndexByte(ref, '/')+1:]
+// get returns what a reference stands for; the zero value if it is to nothing.
+func (o ordered[T]) get(ref string) T {
+	value, _ := o.find(ref[strings.LastIndexByte(ref, '/')+1:])
+	return value
+}
+
+func (o ordered[T]) find(name string) (value T, there bool) {
 	for _, e := range o {
 		if e.Name == name {
-			return e.Value
+			return e.Value, true
 		}
 	}
-	return value
+	return value, false
 }
 
 func read(text []byte) (m model, err error) { return m, yaml.Unmarshal(text, &m) }

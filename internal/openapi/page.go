@@ -13,12 +13,14 @@ import (
 	"sync"
 
 	"go.yaml.in/yaml/v4"
+
+	"mp3converter/internal/page"
 )
 
 // Page is the document for people.
 type Page struct {
 	HTML   []byte
-	Policy string // for the header Content-Security-Policy: the page's own style and nothing else
+	Policy string // for the header Content-Security-Policy: the site's style and the page's own, and nothing else
 }
 
 // Docs renders the page, once. An error is a mistake in the document, which tests find.
@@ -32,7 +34,8 @@ var (
 )
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"prose": prose, "lower": strings.ToLower, "style": func() template.CSS { return template.CSS(pageCSS) }, //nolint:gosec // our own file
+	"prose": prose, "inline": func(text string) template.HTML { return template.HTML(inline(text)) }, //nolint:gosec // it escapes
+	"lower": strings.ToLower, "site": page.Style, "icon": page.Icon, "style": func() template.CSS { return template.CSS(pageCSS) }, //nolint:gosec // our own file
 }).Parse(pageHTML))
 
 func render(text []byte) (Page, error) {
@@ -45,8 +48,8 @@ func render(text []byte) (Page, error) {
 		return Page{}, err
 	}
 	style := sha256.Sum256([]byte(pageCSS))
-	return Page{out.Bytes(), "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(style[:]) +
-		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}, nil
+	return Page{out.Bytes(), "default-src 'none'; style-src 'self' 'sha256-" + base64.StdEncoding.EncodeToString(style[:]) +
+		"'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}, nil
 }
 
 // What the template shows. Texts are the document's.
@@ -60,7 +63,12 @@ type (
 	}
 	groupView struct {
 		Name, Description string
+		Paths             []pathView // for the list of contents
 		Operations        []operationView
+	}
+	pathView struct {
+		Path       string
+		Operations []operationView
 	}
 	operationView struct {
 		ID, Method, Path, Summary, Description, Curl, Auth string
@@ -98,7 +106,8 @@ type (
 func (m *model) page() pageView {
 	v := pageView{Title: m.Info.Title, Version: m.Info.Version, Summary: m.Info.Summary, Description: m.Info.Description, Every: m.headers(m.Every)}
 	for _, tag := range m.Tags {
-		v.Groups = append(v.Groups, groupView{tag.Name, tag.Description, m.operations(tag.Name)})
+		all := m.operations(tag.Name)
+		v.Groups = append(v.Groups, groupView{tag.Name, strings.TrimSuffix(tag.Description, "."), byPath(all), all})
 	}
 	for _, s := range m.Components.SecuritySchemes {
 		v.Schemes = append(v.Schemes, row{Name: s.Name, Description: s.Value.Description})
@@ -119,6 +128,19 @@ func (m *model) operations(tag string) []operationView {
 		}
 	}
 	return all
+}
+
+// byPath puts those of one path together, which come one after the other.
+func byPath(all []operationView) []pathView {
+	var paths []pathView
+	for _, op := range all {
+		if n := len(paths); n > 0 && paths[n-1].Path == op.Path {
+			paths[n-1].Operations = append(paths[n-1].Operations, op)
+			continue
+		}
+		paths = append(paths, pathView{op.Path, []operationView{op}})
+	}
+	return paths
 }
 
 func (m *model) operation(method, path string, shared []parameter, op operation) operationView {
@@ -171,6 +193,9 @@ func (m *model) headers(all ordered[header]) []row {
 func (m *model) contents(all ordered[media]) []contentView {
 	var views []contentView
 	for _, c := range all {
+		if _, problem := all.find("application/problem+json"); problem && c.Name == "text/html" {
+			continue // of an error: the page says it once
+		}
 		v := contentView{Media: c.Name, Type: m.kindOf(c.Value.Schema), Example: sample(c.Value.Example)}
 		if s := c.Value.Schema; s != nil && s.Ref == "" {
 			v.Fields = m.fields(*s)

@@ -36,6 +36,12 @@ var version = sync.OnceValue(func() string {
 	return hex.EncodeToString(sum.Sum(nil)[:8])
 })
 
+// Style is the address of the site's style, for pages that others make.
+func Style() string { return staticPath("style.css") }
+
+// Icon is the address of its icon.
+func Icon() string { return staticPath("icon.svg") }
+
 func staticPath(name string) string { return StaticRoot + version() + "/" + name }
 
 // Static serves the page's scripts, style and icon at StaticRoot. Browsers keep them for good: other content has another
