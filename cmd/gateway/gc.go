@@ -29,7 +29,7 @@ func collect(ctx context.Context, d desk, o order) error {
 	var failures []error
 	inRow := 0
 	for _, j := range due {
-		if err := d.clean(ctx, janitor, gateway.GarbageOf(j, now), o.dryRun); err != nil {
+		if err := d.clean(ctx, janitor, gateway.GarbageOf(j, now, d.Rules), o.dryRun); err != nil {
 			failures = append(failures, fmt.Errorf("job %s: %w", j.ID, err))
 			inRow++
 		} else {

@@ -16,7 +16,7 @@ const (
 	jobs = `{"jobs":[` + job + `],"next":null}`
 	job  = `{"id":"` + id + `","state":"queued","file_name":"a.mp4","profile":"standard","progress":0,"attempts":0,"reason":null,
 		"detail":null,"mail":null,"video_fid":"` + id + `","mp3_fid":null,"bytes":5,"mp3_bytes":null,"duration_seconds":null,
-		"created_at":"2026-11-29T09:30:24.118Z","started_at":null,"ended_at":null}`
+		"created_at":"2026-11-29T09:30:24.118Z","started_at":null,"ended_at":null,"video_until":null,"mp3_until":null}`
 	problem = `{"type":"about:blank","title":"Not Found","status":404,"detail":"no such job","request_id":"4ab4d8a4f1f6b3c9"}`
 )
 

@@ -109,7 +109,7 @@ var forms = []row{
 			p.me.Reaches(p, j.ID, "failed")
 		}
 		for _, m := range p.me.Mailed(p, 7) {
-			if lines := strings.Split(m.Body, "\n"); m.Subject != "MP3 conversion failed" || len(lines) != 8 || !strings.HasPrefix(lines[2], "Reason: ") {
+			if lines := strings.Split(m.Body, "\n"); m.Subject != "MP3 conversion failed" || len(lines) != 9 || !strings.HasPrefix(lines[2], "Reason: ") {
 				p.Errorf("the mail is %d lines: %q", len(lines), m.Body)
 			}
 		}

@@ -71,6 +71,15 @@ var excused = map[string]plant{
 		},
 		allow: checker.Allowed{MayFail: true},
 	},
+	"a video that was kept long enough": {do: func(w *world) {
+		w.removeFile("videos", oneJob)
+		w.set(oneJob, bson.M{"video_gone": true, "video_bytes": 0})
+	}},
+	"a video and its MP3 that were": {do: func(w *world) {
+		w.removeFile("videos", oneJob)
+		w.removeFile("mp3s", oneMP3)
+		w.set(oneJob, bson.M{"video_gone": true, "video_bytes": 0, "mp3_gone": true, "mp3_bytes": 0})
+	}},
 	"the same poison twice": {
 		do:    func(w *world) { w.seen.Dead = append(w.seen.Dead, w.seen.Dead[0]) },
 		allow: checker.Allowed{Poison: []string{poison}},

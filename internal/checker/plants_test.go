@@ -179,6 +179,21 @@ var plants = map[string]map[string]plant{
 			do:   func(w *world) { w.removeFile("mp3s", oneMP3) },
 			want: map[string]string{"I3": oneMP3, "I10": ann},
 		},
+		"video noted as gone, and there": {
+			do:   func(w *world) { w.set(oneJob, bson.M{"video_gone": true}) },
+			want: map[string]string{"I3": "video of job " + oneJob},
+		},
+		"MP3 noted as gone, and there": {
+			do:   func(w *world) { w.set(oneJob, bson.M{"mp3_gone": true}) },
+			want: map[string]string{"I3": "mp3 " + oneMP3},
+		},
+		"video gone while it is needed": {
+			do: func(w *world) {
+				w.removeFile("videos", oneJob)
+				w.set(oneJob, bson.M{"state": "converting", "video_gone": true, "video_bytes": 0})
+			},
+			want: map[string]string{"I1": oneJob, "I3": "video of job " + oneJob + " is gone while it is converting"},
+		},
 		"done without an MP3": {
 			do: func(w *world) {
 				w.unmake(oneJob, oneMP3, bson.M{})

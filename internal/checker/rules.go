@@ -121,9 +121,7 @@ func (l *look) referenced() {
 	mp3s, videos := map[string]string{}, map[string]bool{}
 	for _, j := range l.Jobs {
 		videos[j.ID] = true
-		if _, there := l.Videos.file(j.ID); !there && !hidden(j) {
-			l.say("I3", "the video of job %s is gone", j.ID)
-		}
+		l.kept(j)
 		if j.MP3 == "" {
 			if j.State == done {
 				l.say("I3", "job %s is done without an mp3", j.ID)
@@ -137,8 +135,8 @@ func (l *look) referenced() {
 		if j.State == failed {
 			l.say("I3", "job %s has failed and names mp3 %s", j.ID, j.MP3)
 		}
-		if f, there := l.MP3s.file(j.MP3); !there {
-			l.say("I3", "mp3 %s of job %s is gone", j.MP3, j.ID)
+		if f, there := l.MP3s.file(j.MP3); there != !j.MP3Gone {
+			l.say("I3", "mp3 %s of job %s: there %v, though noted as gone %v", j.MP3, j.ID, there, j.MP3Gone)
 		} else if of := f.Metadata.Job; of != "" && of != j.ID {
 			l.say("I3", "mp3 %s of job %s was made for job %s", j.MP3, j.ID, of)
 		}
@@ -152,6 +150,22 @@ func (l *look) referenced() {
 		if !videos[f.ID.Hex()] {
 			l.say("I3", "video %s is there and no job names it", f.ID.Hex())
 		}
+	}
+}
+
+// kept is I3 for the job's video: it goes only when the job has ended, and then for good.
+func (l *look) kept(j Job) {
+	if hidden(j) {
+		return
+	}
+	_, there := l.Videos.file(j.ID)
+	switch {
+	case !there && !j.VideoGone:
+		l.say("I3", "the video of job %s is gone", j.ID)
+	case there && j.VideoGone:
+		l.say("I3", "the video of job %s is noted as gone, and there", j.ID)
+	case j.VideoGone && j.State != done && j.State != failed:
+		l.say("I3", "the video of job %s is gone while it is %s", j.ID, j.State)
 	}
 }
 

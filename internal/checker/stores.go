@@ -30,6 +30,8 @@ type Job struct {
 	VideoSHA256 string `bson:"video_sha256"`
 	MP3         string `bson:"mp3"`
 	MP3Bytes    int64  `bson:"mp3_bytes"`
+	VideoGone   bool   `bson:"video_gone"` // kept long enough
+	MP3Gone     bool   `bson:"mp3_gone"`
 	Reason      string `bson:"reason"`
 	Mail        string `bson:"mail"`
 }

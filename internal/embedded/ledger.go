@@ -54,6 +54,12 @@ const (
 
 	untoldQuery = `SELECT body FROM jobs WHERE tell_at <= ?1 ORDER BY tell_at LIMIT ?2`
 
+	undatedQuery = `SELECT body FROM jobs INDEXED BY jobs_undated WHERE state IN ('done', 'failed') AND json_extract(body, '$.dated') IS NULL AND id > '' LIMIT ?1`
+
+	unfinishedQuery = `SELECT body FROM jobs WHERE ring_at > 0
+		UNION ALL SELECT body FROM jobs WHERE tell_at > 0 AND ring_at IS NULL
+		UNION ALL SELECT body FROM jobs WHERE state = 'uploading' AND ring_at IS NULL AND tell_at IS NULL`
+
 	dueQuery = `SELECT body FROM (
 		SELECT id, body, min(due) AS due FROM (
 			SELECT * FROM (SELECT id, body, ring_at  AS due FROM jobs WHERE ring_at  <= ?1 ORDER BY ring_at  LIMIT ?2)
@@ -152,6 +158,24 @@ func (l *Ledger) Untold(ctx context.Context, now time.Time, limit int) ([]job.Jo
 	jobs, err := l.all(ctx, untoldQuery, now.UnixMilli(), max(0, limit))
 	if err != nil {
 		return nil, fmt.Errorf("list jobs that are untold: %w", err)
+	}
+	return jobs, nil
+}
+
+// Undated returns jobs that an older version has ended, which have no dates yet, at most limit.
+func (l *Ledger) Undated(ctx context.Context, limit int) ([]job.Job, error) {
+	jobs, err := l.all(ctx, undatedQuery, max(0, limit))
+	if err != nil {
+		return nil, fmt.Errorf("list jobs without dates: %w", err)
+	}
+	return jobs, nil
+}
+
+// Unfinished returns the jobs that somebody may have been at work on, or was to see to: those of a process that has died.
+func (l *Ledger) Unfinished(ctx context.Context) ([]job.Job, error) {
+	jobs, err := l.all(ctx, unfinishedQuery)
+	if err != nil {
+		return nil, fmt.Errorf("list unfinished jobs: %w", err)
 	}
 	return jobs, nil
 }

@@ -26,6 +26,8 @@ func TestQuestionsAreAnsweredFromAnIndex(t *testing.T) {
 		"an mp3's job":        {mp3Query, []any{"a", "b"}, []string{"INDEX jobs_mp3"}},
 		"jobs in a state":     {countQuery, []any{"queued"}, []string{"COVERING INDEX jobs_state"}},
 		"the oldest":          {oldestQuery, nil, []string{"COVERING INDEX jobs_since"}},
+		"jobs without dates":  {undatedQuery, []any{1}, []string{"INDEX jobs_undated"}},
+		"unfinished jobs":     {unfinishedQuery, nil, []string{"INDEX jobs_ring", "INDEX jobs_tell", "INDEX jobs_state"}},
 		"an mp3's jobs":       {allMP3Query, []any{"a"}, []string{"INDEX jobs_mp3"}},
 		"what is untold":      {untoldQuery, []any{1, 1}, []string{"INDEX jobs_tell"}},
 		"a hook":              {hookQuery, []any{"a"}, []string{"INDEX sqlite_autoindex_hooks_1"}},

@@ -44,4 +44,6 @@ const (
 	LetterHalf  Point = "letter-half"  // half of its text is written
 	LetterEnded Point = "letter-ended" // the dot is sent, no answer read
 	MailTaken   Point = "mail-taken"   // the mail server has it; the ledger does not know
+
+	Expired Point = "expired" // the ledger says that a file was kept long enough, and it is there
 )

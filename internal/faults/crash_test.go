@@ -29,6 +29,7 @@ var (
 		{"G4", failpoint.FileStored, 1}, {"G4b", failpoint.JobCommitted, 1}, {"G5", failpoint.Published, 1},
 		{"G6", failpoint.Confirmed, 1}, {"G7", failpoint.UploadReply, 1},
 	}
+	sweeperCrashes   = []crash{{"S1", failpoint.Expired, 1}} // of a gateway, too
 	converterCrashes = []crash{
 		{"C1", failpoint.ConversionRung, 1}, {"C2", failpoint.ConversionClaimed, 1}, {"C3", failpoint.ChunkRead, 3},
 		{"C4", failpoint.FFmpegRunning, 2}, // the first is the test of ffmpeg at the start
@@ -91,21 +92,28 @@ func runs(crashes []crash) (all []run) {
 func TestCrashPoints(t *testing.T) {
 	t.Parallel()
 	for _, service := range []struct {
-		name    string
-		crashes []crash
-	}{{"gateway", gatewayCrashes}, {inParts, partsCrashes}, {"converter", converterCrashes}, {"notification", notificationCrashes}} {
-		t.Run(service.name, func(t *testing.T) {
+		title, name string
+		crashes     []crash
+		settings    []string
+	}{
+		{"gateway", "gateway", gatewayCrashes, nil},
+		{"sweeper", "gateway", sweeperCrashes, []string{"KEEP_VIDEO_HOURS=0.0003"}}, // a second
+		{inParts, inParts, partsCrashes, nil},
+		{"converter", "converter", converterCrashes, nil},
+		{"notification", "notification", notificationCrashes, nil},
+	} {
+		t.Run(service.title, func(t *testing.T) {
 			t.Parallel()
 			all, failed := runs(service.crashes), 0
-			s := newStand(t, service.name)
+			s := newStand(t, service.name, service.settings...)
 			for _, c := range all {
 				if !t.Run(c.String(), func(t *testing.T) { s.in(t).run(c) }) {
 					failed++
-					s = newStand(t, service.name) // what one run has left would be found by the next
+					s = newStand(t, service.name, service.settings...) // what one run has left would be found by the next
 				}
 			}
 			s.unacked(t)
-			t.Logf("%s: %d points, %d runs, %d with violations", service.name, len(service.crashes), len(all), failed)
+			t.Logf("%s: %d points, %d runs, %d with violations", service.title, len(service.crashes), len(all), failed)
 		})
 	}
 }
@@ -121,8 +129,8 @@ type stand struct {
 	parts   bool // that the video comes in
 }
 
-func newStand(t *testing.T, service string) *stand {
-	s := &stand{newRig(t, testsuite.NewVhost(t), "WORKERS=1"), service, talk(t), false}
+func newStand(t *testing.T, service string, settings ...string) *stand {
+	s := &stand{newRig(t, testsuite.NewVhost(t), append(settings, "WORKERS=1")...), service, talk(t), false}
 	s.StartAuth()
 	s.StartConverter()
 	s.StartNotification()

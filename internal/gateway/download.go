@@ -74,17 +74,29 @@ func fidOf(r *http.Request) (string, error) {
 func (s *Service) find(ctx context.Context, user, fid string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	switch _, err := s.cfg.Ledger.ByMP3(ctx, user, fid); {
+	j, err := s.cfg.Ledger.ByMP3(ctx, user, fid)
+	switch {
 	case err == nil:
-		return fid, nil
+		return kept(j)
 	case !errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("find the job of mp3 %s: %w", fid, err)
 	}
-	j, err := s.own(ctx, user, fid)
+	j, err = s.own(ctx, user, fid)
 	if errors.Is(err, errNoJob) || err == nil && j.MP3 == "" {
 		return "", errNoFile
 	}
-	return j.MP3, err
+	if err != nil {
+		return "", err
+	}
+	return kept(j)
+}
+
+// kept is the job's MP3, unless it was kept long enough.
+func kept(j job.Job) (mp3 string, err error) {
+	if j.MP3Over(time.Now()) {
+		return "", tooLate(j.MP3Until)
+	}
+	return j.MP3, nil
 }
 
 // etag is strong: no file ever changes.

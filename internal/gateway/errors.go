@@ -52,6 +52,11 @@ var (
 // ErrNoVideo is why Retry refuses a job whose video is gone.
 var ErrNoVideo = errors.New("video is gone")
 
+// tooLate refuses an MP3 that was kept as long as its owner was told.
+func tooLate(until time.Time) error {
+	return web.Refuse(http.StatusGone, "the MP3 was kept until "+until.UTC().Format("2 January 2006, 15:04 UTC")+": upload the video again to get another")
+}
+
 // answers is how each of them is answered; the texts of the contract's table are the contract's. What is not here means
 // that a store, the broker or auth is away, and is answered with 503.
 var answers = web.Errors{

@@ -71,6 +71,11 @@ func (l ledger) Due(ctx context.Context, now time.Time, limit int) (jobs []job.J
 	return jobs, err
 }
 
+func (l ledger) Undated(ctx context.Context, limit int) (jobs []job.Job, err error) {
+	err = l.around("undated", func() error { jobs, err = l.Ledger.Undated(ctx, limit); return err })
+	return jobs, err
+}
+
 // files is a store with faults.
 type files struct {
 	gateway.Files

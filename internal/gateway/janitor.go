@@ -23,7 +23,7 @@ type Garbage struct {
 }
 
 // GarbageOf is what Clean would remove of a job that is CleanDue.
-func GarbageOf(j job.Job, now time.Time) Garbage {
+func GarbageOf(j job.Job, now time.Time, rules job.Rules) Garbage {
 	g := Garbage{Job: j, Why: "attempts that came to nothing"}
 	switch j.State {
 	case job.Uploading:
@@ -31,6 +31,11 @@ func GarbageOf(j job.Job, now time.Time) Garbage {
 		_ = j.Delete(now) // as clean does; j is our own copy
 	case job.Deleted:
 		g.Why = "a deleted job"
+	default:
+		_ = j.Expire(now, rules) // refused if there is nothing such
+		if j.VideoLeft || j.MP3Gone {
+			g.Why = "kept as long as its owner was told"
+		}
 	}
 	g.Videos, g.MP3s = j.Garbage()
 	return g

@@ -36,7 +36,7 @@ func TestTheJanitorFindsAndRemovesWhatTheSweeperWould(t *testing.T) {
 		var all []gateway.Garbage
 		for _, j := range jobs {
 			if j.CleanDue(now) {
-				all = append(all, gateway.GarbageOf(j, now))
+				all = append(all, gateway.GarbageOf(j, now, r.rules))
 			}
 		}
 		return all

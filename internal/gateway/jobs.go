@@ -105,19 +105,26 @@ func (s *Service) retryJob(w http.ResponseWriter, r *http.Request, user string) 
 func Retry(ctx context.Context, j job.Job, videos Files, rules job.Rules,
 	update func(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error),
 ) (job.Job, error) {
-	if j.State != job.Failed {
+	switch {
+	case j.State != job.Failed:
 		return j, job.ErrState
+	case j.VideoGone: // what is stored may be half of it
+		return j, ErrNoVideo
 	}
 	if err := hasVideo(ctx, videos, j.ID); err != nil {
 		return j, err
 	}
-	return update(ctx, j.ID, func(j *job.Job) error {
+	j, err := update(ctx, j.ID, func(j *job.Job) error {
 		if err := j.Retry(time.Now(), rules); err != nil {
 			return err
 		}
 		j.Follow(trail.Of(ctx)) // of whoever asks for it now
 		return nil
 	})
+	if errors.Is(err, job.ErrGone) {
+		err = ErrNoVideo
+	}
+	return j, err
 }
 
 func hasVideo(ctx context.Context, videos Files, id string) error {

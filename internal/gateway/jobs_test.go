@@ -31,8 +31,10 @@ func TestAJobAsItsOwnerSeesIt(t *testing.T) {
 			"id": j.ID, "state": string(j.State), "file_name": "vid_1.mp4", "profile": "standard", "progress": 0.0, "attempts": 0.0,
 			"reason": nil, "detail": nil, "mail": nil, "video_fid": j.ID, "mp3_fid": nil, "bytes": 5.0, "mp3_bytes": nil,
 			"duration_seconds": nil, "created_at": stamp(j.Created), "started_at": nil, "ended_at": nil,
+			"video_until": nil, "mp3_until": nil,
 		}
 	}
+	const hour, month = time.Hour, 30 * 24 * time.Hour
 	with := func(v map[string]any, more map[string]any) map[string]any {
 		for k, x := range more {
 			v[k] = x
@@ -61,18 +63,20 @@ func TestAJobAsItsOwnerSeesIt(t *testing.T) {
 		"converted": {converted, map[string]any{
 			"progress": 100.0, "attempts": 1.0, "mail": "pending", "mp3_fid": converted.MP3, "mp3_bytes": 5.0,
 			"duration_seconds": 90.0, "started_at": stamp(converted.Started), "ended_at": stamp(converted.Ended),
+			"video_until": stamp(converted.Ended.Add(24 * hour)), "mp3_until": stamp(converted.Ended.Add(month)),
 		}},
 		"done": {done, map[string]any{
 			"progress": 100.0, "attempts": 1.0, "mail": "sent", "mp3_fid": done.MP3, "mp3_bytes": 5.0,
 			"duration_seconds": 90.0, "started_at": stamp(done.Started), "ended_at": stamp(done.Ended),
+			"video_until": stamp(done.Ended.Add(24 * hour)), "mp3_until": stamp(done.Ended.Add(month)),
 		}},
 		"failed": {failed, map[string]any{
 			"attempts": 1.0, "reason": "truncated", "detail": "8.7 of 10.0 s", "mail": "pending",
-			"started_at": stamp(failed.Started), "ended_at": stamp(failed.Ended),
+			"started_at": stamp(failed.Started), "ended_at": stamp(failed.Ended), "video_until": stamp(failed.Ended.Add(month)),
 		}},
 		"failed, without more to say": {plainly, map[string]any{
 			"attempts": 1.0, "reason": "no_audio", "detail": job.ReasonNoAudio.Text(), "mail": "pending",
-			"started_at": stamp(plainly.Started), "ended_at": stamp(plainly.Ended),
+			"started_at": stamp(plainly.Started), "ended_at": stamp(plainly.Ended), "video_until": stamp(plainly.Ended.Add(month)),
 		}},
 	} {
 		got := r.json(r.do(request{path: "/jobs/" + tt.job.ID}), 200)

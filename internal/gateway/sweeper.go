@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"mp3converter/internal/failpoint"
 	"mp3converter/internal/job"
 )
 
@@ -24,12 +25,13 @@ const (
 // Rounds is what sweeping needs of the ledger; porttest.Ledger has the full terms.
 type Rounds interface {
 	Due(ctx context.Context, now time.Time, limit int) ([]job.Job, error)
+	Undated(ctx context.Context, limit int) ([]job.Job, error)
 	Update(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error)
 	Remove(ctx context.Context, id string) error
 }
 
 // Sweep sees to what others have left, until ctx is over: it rings for jobs that nobody was rung for, and removes the files
-// of dead uploads, lost attempts and deleted jobs. Each gateway sweeps, without a leader. It returns nil.
+// of dead uploads, lost attempts and deleted jobs, and those that were kept long enough. Each gateway sweeps, without a leader. It returns nil.
 func (s *Service) Sweep(ctx context.Context) error {
 	s.sweeper.run(ctx)
 	return nil
@@ -45,6 +47,7 @@ type sweeper struct {
 	ledger  Rounds
 	ring    func(context.Context, job.Job) error
 	cleaner cleaner
+	dater   dater
 	watch   *watch
 	every   time.Duration
 	log     *slog.Logger
@@ -58,7 +61,7 @@ func newSweeper(cfg Config) *sweeper {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	s := &sweeper{
-		ledger: cfg.Ledger, ring: cfg.Ring, cleaner: newCleaner(cfg), watch: newWatch(cfg), every: cfg.SweepEvery, log: cfg.Log,
+		ledger: cfg.Ledger, ring: cfg.Ring, cleaner: newCleaner(cfg), dater: dater{ledger: cfg.Ledger, rules: cfg.Rules}, watch: newWatch(cfg), every: cfg.SweepEvery, log: cfg.Log,
 		rung:    count("sweeper_rung_total", "Jobs that the sweeper rang for."),
 		cleaned: count("sweeper_cleaned_total", "Jobs whose garbage the sweeper removed."),
 		failed:  count("sweeper_failures_total", "Jobs that the sweeper could not see to, and lists that it could not get."),
@@ -96,11 +99,16 @@ func (s *sweeper) sweep(ctx context.Context) (more bool, err error) {
 		s.failed.Inc()
 		return false, err
 	}
-	if err := errors.Join(s.ringAll(ctx, now, jobs), s.cleanAll(ctx, now, jobs)); err != nil {
+	err = errors.Join(s.ringAll(ctx, now, jobs), s.cleanAll(ctx, now, jobs))
+	undated, dateErr := s.dater.date(ctx, now)
+	if dateErr != nil {
+		s.failed.Inc()
+	}
+	if err := errors.Join(err, dateErr); err != nil {
 		return false, err
 	}
 	s.last.SetToCurrentTime()
-	return len(jobs) >= sweepBatch, ctx.Err()
+	return len(jobs) >= sweepBatch || undated, ctx.Err()
 }
 
 // ringAll rings first, for users wait for it. One bell that is out of order does not stop the other.
@@ -203,6 +211,16 @@ func (c cleaner) clean(ctx context.Context, j job.Job) error {
 		}
 		j = dead
 	}
+	if j.ExpireDue(time.Now()) {
+		kept, err := c.expire(ctx, j.ID)
+		if err != nil {
+			return fmt.Errorf("job %s: %w", j.ID, err)
+		}
+		j = kept
+		if err := failpoint.At(failpoint.Expired); err != nil {
+			return err
+		}
+	}
 	videos, mp3s := j.Garbage()
 	for _, id := range videos {
 		if err := c.videos.Delete(ctx, id); err != nil {
@@ -214,7 +232,12 @@ func (c cleaner) clean(ctx context.Context, j job.Job) error {
 			return fmt.Errorf("delete mp3 %s: %w", id, err)
 		}
 	}
-	return c.note(ctx, j, mp3s)
+	return c.note(ctx, j, videos, mp3s)
+}
+
+// expire notes what has been kept long enough: from then on nobody downloads or retries it.
+func (c cleaner) expire(ctx context.Context, id string) (job.Job, error) {
+	return c.ledger.Update(ctx, id, func(j *job.Job) error { return j.Expire(time.Now(), c.rules) })
 }
 
 // bury takes an upload from a gateway that has been silent for the whole lease.
@@ -230,14 +253,14 @@ func (c cleaner) bury(ctx context.Context, id string) (job.Job, error) {
 
 // note tells the ledger that the job was cleaned, unless another cleaner has, or the job is in another state by now: then
 // other files may have become garbage.
-func (c cleaner) note(ctx context.Context, cleaned job.Job, mp3s []string) error {
+func (c cleaner) note(ctx context.Context, cleaned job.Job, videos, mp3s []string) error {
 	last := false
 	_, err := c.ledger.Update(ctx, cleaned.ID, func(j *job.Job) error {
 		now := time.Now()
 		if j.State != cleaned.State || !j.CleanDue(now) {
 			return job.ErrState
 		}
-		last = j.Cleaned(now, c.rules, mp3s)
+		last = j.Cleaned(now, c.rules, videos, mp3s)
 		return nil
 	})
 	if err != nil || !last {

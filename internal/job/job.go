@@ -77,8 +77,17 @@ type Job struct {
 
 	RingAt  time.Time `bson:"ring_at,omitempty" json:"ring_at,omitzero"`   // when the sweeper is to ring for this job
 	Rings   int       `bson:"rings,omitempty" json:"rings,omitempty"`      // in this state so far
-	CleanAt time.Time `bson:"clean_at,omitempty" json:"clean_at,omitzero"` // when the sweeper is to remove what is garbage by then
+	CleanAt time.Time `bson:"clean_at,omitempty" json:"clean_at,omitzero"` // when the sweeper is to remove what is garbage by then, or has been kept long enough
 	TellAt  time.Time `bson:"tell_at,omitempty" json:"tell_at,omitzero"`   // when a courier is to see to the owner's webhooks, if nobody has by then
+
+	Dated      bool      `bson:"dated,omitempty" json:"dated,omitempty"`            // of a job that has ended: the next two are decided
+	VideoUntil time.Time `bson:"video_until,omitempty" json:"video_until,omitzero"` // how long the video is kept; zero is for ever, or as long as it is needed
+	MP3Until   time.Time `bson:"mp3_until,omitempty" json:"mp3_until,omitzero"`     // the MP3 likewise
+	VideoGone  bool      `bson:"video_gone,omitempty" json:"video_gone,omitempty"`  // it was kept long enough
+	VideoLeft  bool      `bson:"video_left,omitempty" json:"video_left,omitempty"`  // it is gone, but what is stored of it is not removed yet
+	VideoWas   int64     `bson:"video_was,omitempty" json:"video_was,omitempty"`    // what VideoBytes were before it was gone
+	MP3Gone    bool      `bson:"mp3_gone,omitempty" json:"mp3_gone,omitempty"`
+	MP3Was     int64     `bson:"mp3_was,omitempty" json:"mp3_was,omitempty"`
 
 	Cleanings int `bson:"cleanings,omitempty" json:"cleanings,omitempty"` // of a deleted job so far
 
@@ -132,9 +141,10 @@ func (j Job) Message() Message {
 	return Message{Video: j.ID, MP3: j.MP3, Username: j.Owner, Extra: decodeExtra(j.Extra), Trail: j.Trail()}
 }
 
-// Garbage lists the files that no longer count: of a deleted job all, of any other what lost attempts may have left.
+// Garbage lists the files that no longer count: of a deleted job all, of any other what lost attempts may have left, and
+// what was kept long enough.
 func (j Job) Garbage() (videos, mp3s []string) {
-	if j.State == Deleted {
+	if j.State == Deleted || j.VideoLeft {
 		videos = []string{j.ID}
 	}
 	for _, id := range j.Tried {
@@ -153,7 +163,7 @@ func (j Job) keeps(id string) bool {
 	case Converting:
 		return id == j.Tried[len(j.Tried)-1]
 	default:
-		return id == j.MP3
+		return id == j.MP3 && !j.MP3Gone
 	}
 }
 

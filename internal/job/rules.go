@@ -18,6 +18,8 @@ type Rules struct {
 
 	MailSteps  []time.Duration // waits after each "later" of the mail server; the last one repeats
 	MailFor    time.Duration   // after this long the mail has failed
+	KeepVideo  time.Duration   // the video of a job that has ended well; 0 is for ever
+	KeepMP3    time.Duration   // the MP3, and the video of a job that has failed; 0 is for ever
 	CleanAfter time.Duration   // files of dead attempts and deleted jobs are removed once more after this: a process that slept may have gone on writing
 }
 
@@ -36,6 +38,8 @@ func DefaultRules() Rules {
 		// RFC 5321, 4.5.4.1: two tries in the first hour, then slower; greylisters accept after a few minutes.
 		MailSteps:  []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour},
 		MailFor:    3 * 24 * time.Hour,
+		KeepVideo:  24 * time.Hour,
+		KeepMP3:    30 * 24 * time.Hour,
 		CleanAfter: time.Hour,
 	}
 }

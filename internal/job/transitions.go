@@ -12,6 +12,7 @@ var (
 	ErrNotYet = errors.New("the job is not due yet")              // a back-off runs: the sweeper will ring
 	ErrLost   = errors.New("the job is no longer ours")           // lease lost, job deleted, ended or retried: throw the work away
 	ErrState  = errors.New("the job's state does not allow this")
+	ErrGone   = errors.New("the job's video is not kept any more")
 )
 
 // StillUploading tells the ledger that the upload lives.
@@ -191,16 +192,20 @@ func (j *Job) ReleaseMail(now time.Time, rules Rules, attempt int) error {
 	return nil
 }
 
-// Retry starts a failed job anew, with all its attempts.
+// Retry starts a failed job anew, with all its attempts; ErrGone if its video is.
 func (j *Job) Retry(now time.Time, rules Rules) error {
-	if j.State != Failed {
+	switch {
+	case j.State != Failed:
 		return ErrState
+	case j.VideoGone:
+		return ErrGone
 	}
 	j.State, j.Excused, j.Percent = Queued, j.Attempt, 0
 	j.Reason, j.Detail, j.Ended = "", "", time.Time{}
 	j.Mail, j.MailTries, j.MailError, j.MailSince = "", 0, "", time.Time{}
 	j.LeaseUntil, j.NotBefore, j.Worker = time.Time{}, time.Time{}, ""
 	j.TellAt = time.Time{} // whoever retries knows
+	j.undate()
 	j.wanted(now, rules)
 	return nil
 }
@@ -283,10 +288,9 @@ func (j Job) RingDue(now time.Time) bool { return !j.RingAt.IsZero() && !now.Bef
 // CleanDue reports whether the sweeper must remove the job's Garbage. An upload that has died is due too: Delete it first.
 func (j Job) CleanDue(now time.Time) bool { return !j.CleanAt.IsZero() && !now.Before(j.CleanAt) }
 
-// Cleaned notes that the given MP3s, and of a deleted job the video, are removed. Of a deleted job last reports that
-// the record itself can go now: the first time its files go at once, the second time whatever a sleeping process has
-// written since.
-func (j *Job) Cleaned(now time.Time, rules Rules, mp3s []string) (last bool) {
+// Cleaned notes that the given files are removed. Of a deleted job last reports that the record itself can go now: the first
+// time its files go at once, the second time whatever a sleeping process has written since.
+func (j *Job) Cleaned(now time.Time, rules Rules, videos, mp3s []string) (last bool) {
 	if j.State == Deleted {
 		last = j.Cleanings > 0
 		j.Cleanings++
@@ -294,9 +298,10 @@ func (j *Job) Cleaned(now time.Time, rules Rules, mp3s []string) (last bool) {
 		return last
 	}
 	j.Tried = slices.DeleteFunc(j.Tried, func(id string) bool { return slices.Contains(mp3s, id) && !j.keeps(id) })
-	j.CleanAt = time.Time{}
-	if _, rest := j.Garbage(); len(rest) > 0 {
-		j.CleanAt = stamp(now).Add(rules.CleanAfter)
+	j.VideoLeft = j.VideoLeft && !slices.Contains(videos, j.ID)
+	j.CleanAt = j.expiry()
+	if j.hasGarbage() {
+		j.cleanBy(stamp(now).Add(rules.CleanAfter))
 	}
 	return false
 }
@@ -349,9 +354,11 @@ func (j *Job) end(now time.Time, rules Rules) {
 	j.Ended, j.Mail, j.TellAt = now, MailPending, now.Add(rules.RingAfter)
 	j.Since, j.Free = time.Time{}, time.Time{}
 	j.LeaseUntil, j.NotBefore, j.Worker = time.Time{}, time.Time{}, ""
-	if _, mp3s := j.Garbage(); len(mp3s) > 0 {
+	if j.hasGarbage() {
 		j.CleanAt = now.Add(rules.CleanAfter)
 	}
+	j.date(now, rules)
+	j.cleanBy(j.expiry())
 	j.ringFrom(now.Add(rules.RingAfter))
 }
 
@@ -375,6 +382,7 @@ func (j *Job) mailEnds(attempt int, how Mail, why string) error {
 	j.Mail, j.MailError = how, why
 	if j.State == Converted {
 		j.State = Done
+		j.cleanBy(j.expiry())
 	}
 	j.LeaseUntil, j.NotBefore, j.RingAt, j.Worker = time.Time{}, time.Time{}, time.Time{}, ""
 	return nil

@@ -290,7 +290,7 @@ func TestCleaningForgetsOnlyWhatWasRemoved(t *testing.T) {
 	if err := j.Claim(now, rules, "w3", third); err != nil {
 		t.Fatal(err)
 	}
-	if last := j.Cleaned(now, rules, mp3s); last {
+	if last := j.Cleaned(now, rules, nil, mp3s); last {
 		t.Error("a living job is to be forgotten")
 	}
 	if diff := cmp.Diff([]string{other.ID, third}, j.Tried); diff != "" {
@@ -306,7 +306,7 @@ func TestADeletedJobIsForgottenAfterTheSecondCleaning(t *testing.T) {
 	if !j.CleanDue(now) {
 		t.Fatal("not due at once")
 	}
-	if j.Cleaned(now, rules, j.Tried) {
+	if j.Cleaned(now, rules, []string{j.ID}, j.Tried) {
 		t.Fatal("forgotten at once: what a sleeping worker writes later would never be found")
 	}
 	if j.CleanDue(now) || !j.CleanDue(now.Add(rules.CleanAfter)) {
@@ -315,7 +315,7 @@ func TestADeletedJobIsForgottenAfterTheSecondCleaning(t *testing.T) {
 	if videos, mp3s := j.Garbage(); len(videos) != 1 || len(mp3s) != 1 {
 		t.Errorf("the second cleaning looks for %v and %v", videos, mp3s)
 	}
-	if !j.Cleaned(now.Add(rules.CleanAfter), rules, j.Tried) {
+	if !j.Cleaned(now.Add(rules.CleanAfter), rules, []string{j.ID}, j.Tried) {
 		t.Error("not forgotten after the second cleaning")
 	}
 }
@@ -431,7 +431,7 @@ func TestNobodyWaitsForTheDead(t *testing.T) {
 		"half a conversion":  {[]step{arrive, claim}, 0, -1},
 		"a back-off runs on": {[]step{arrive, claim, crash1}, rules.RetryDelay - time.Second, -1},
 		"half a mail":        {[]step{arrive, claim, commit1, post}, 0, -1},
-		"done":               {[]step{arrive, claim, commit1, post, sent}, -1, -1},
+		"done":               {[]step{arrive, claim, commit1, post, sent}, -1, rules.KeepVideo - 3*time.Second}, // counted from the commit
 	} {
 		t.Run(name, func(t *testing.T) {
 			j, now := after(t, tt.steps...)

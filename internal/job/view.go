@@ -24,6 +24,9 @@ type View struct {
 	CreatedAt time.Time  `json:"created_at"` // RFC 3339, UTC
 	StartedAt *time.Time `json:"started_at"` // the last attempt
 	EndedAt   *time.Time `json:"ended_at"`   // converted or failed; the mail may follow
+
+	VideoUntil *time.Time `json:"video_until"` // how long it is kept, of a job that has ended: null is for ever. A failed job can be retried till then
+	MP3Until   *time.Time `json:"mp3_until"`   // the same of the MP3
 }
 
 // View is what GET /jobs/ID answers, and what a webhook tells.
@@ -31,9 +34,10 @@ func (j Job) View() View {
 	v := View{
 		ID: j.ID, State: j.State, FileName: j.Name, Profile: j.Profile, Progress: j.Percent, Attempts: j.Attempts(),
 		Reason: orNull(j.Reason), Detail: orNull(j.Detail), Mail: orNull(j.Mail),
-		VideoFID: j.ID, MP3FID: orNull(j.MP3), Bytes: j.VideoBytes, MP3Bytes: orNull(j.MP3Bytes),
+		VideoFID: j.ID, MP3FID: orNull(j.MP3), Bytes: j.VideoBytes + j.VideoWas, MP3Bytes: orNull(j.MP3Bytes + j.MP3Was), // one of two is 0
 		DurationSeconds: orNull(j.Duration.Seconds()),
 		CreatedAt:       j.Created, StartedAt: orNull(j.Started), EndedAt: orNull(j.Ended),
+		VideoUntil: orNull(j.VideoUntil), MP3Until: orNull(j.MP3Until),
 	}
 	if v.Detail == nil && j.Reason != "" {
 		v.Detail = orNull(j.Reason.Text())

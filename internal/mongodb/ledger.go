@@ -162,6 +162,17 @@ func (l *Ledger) Due(ctx context.Context, now time.Time, limit int) ([]job.Job, 
 	return slices.CompactFunc(due, func(a, b job.Job) bool { return a.ID == b.ID }), nil
 }
 
+// Undated returns jobs that an older version has ended, which have no dates yet, at most limit.
+func (l *Ledger) Undated(ctx context.Context, limit int) ([]job.Job, error) {
+	jobs, err := l.records.find(ctx, bson.D{
+		{Key: "state", Value: bson.D{{Key: "$in", Value: bson.A{job.Done, job.Failed}}}}, {Key: "dated", Value: nil},
+	}, bson.D{}, limit)
+	if err != nil {
+		return nil, fmt.Errorf("find jobs without dates: %w", err)
+	}
+	return jobs, nil
+}
+
 // findDue returns the jobs whose time in that field has come, the longest due first.
 func (l *Ledger) findDue(ctx context.Context, field string, now time.Time, limit int) ([]job.Job, error) {
 	return l.records.findWithin(ctx, upTo(field, now), bson.D{{Key: field, Value: 1}}, limit)

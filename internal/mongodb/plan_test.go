@@ -177,6 +177,7 @@ func TestEveryQuestionOfTheLedgerIsAnsweredFromAnIndex(t *testing.T) {
 		{"Get", func() { note(l.Get(ctx, j.ID)) }},
 		{"ByKey", func() { note(l.ByKey(ctx, j.Key)) }},
 		{"ByMP3", func() { _, _ = l.ByMP3(ctx, j.Owner, "of no job") }},
+		{"Undated", func() { note(l.Undated(ctx, 10)) }},
 		{"AllByMP3", func() { note(l.AllByMP3(ctx, "of no job")) }},
 		{"Update", func() {
 			note(l.Update(ctx, j.ID, func(j *job.Job) error { return j.StillUploading(now, job.DefaultRules()) }))
@@ -200,7 +201,7 @@ func TestEveryQuestionOfTheLedgerIsAnsweredFromAnIndex(t *testing.T) {
 	// After a semicolon: what is looked at in the jobs found. A job's id and version, and an MP3's id, are of one job; of an
 	// owner's jobs few are invisible; an operator's page of an owner's failed jobs reads that owner's.
 	want := map[string]string{
-		"Insert": "", "Get": "find by _id", "ByKey": "find by key", "ByMP3": "find by mp3; owner,state", "AllByMP3": "find by mp3; state",
+		"Insert": "", "Get": "find by _id", "ByKey": "find by key", "ByMP3": "find by mp3; owner,state", "AllByMP3": "find by mp3; state", "Undated": "find by state,dated",
 		"Update": "find by _id | update by _id; version", "Remove": "delete by _id",
 		"List": "find by owner,_id; state", "List, next page": "find by owner,_id; state",
 		"Usage":   "aggregate by owner,_id | aggregate by owner,_id",

@@ -30,6 +30,7 @@ type done struct {
 	Address   string // "" if the gateway's is not known
 	Link      string // to the MP3 without a login; "" if there is none
 	LinkUntil string // when that ends
+	KeptUntil string // when the MP3 is deleted; "" is never
 }
 
 // fact is a line about the MP3.
@@ -42,6 +43,9 @@ func (s *Service) done(j job.Job) done {
 	}
 	if j.MP3Bytes > 0 {
 		d.Facts = append(d.Facts, fact{"Size", size(j.MP3Bytes)})
+	}
+	if !j.MP3Until.IsZero() {
+		d.KeptUntil = moment(j.MP3Until)
 	}
 	if s.cfg.BaseURL == "" {
 		return d
@@ -63,6 +67,9 @@ func (s *Service) linkUntil(j job.Job) time.Time {
 	for until.Sub(now) < s.cfg.LinkFor/2 {
 		until = until.Add(s.cfg.LinkFor)
 	}
+	if !j.MP3Until.IsZero() && j.MP3Until.Before(until) {
+		until = j.MP3Until
+	}
 	return until.Truncate(time.Minute)
 }
 
@@ -71,8 +78,10 @@ type failed struct {
 	File         string
 	Reason       string // a clause without a full stop
 	Advice       string // one or more sentences
-	Address      string // "" if the gateway's is not known
+	Page         string // for people; "" if the gateway's address is not known
+	Address      string // for programs, likewise
 	RetryAddress string // "" also if nobody can retry the job
+	RetryUntil   string // "" is for ever
 }
 
 func (s *Service) failed(j job.Job) failed {
@@ -82,10 +91,14 @@ func (s *Service) failed(j job.Job) failed {
 	}
 	f.Reason = strings.TrimSuffix(f.Reason, ".")
 	if s.cfg.BaseURL != "" {
+		f.Page = fmt.Sprintf("%s/?job=%s", s.cfg.BaseURL, j.ID)
 		f.Address = fmt.Sprintf("%s/jobs/%s", s.cfg.BaseURL, j.ID)
 	}
 	if f.Address != "" && j.Reason != job.ReasonNoVideo {
 		f.RetryAddress = f.Address + "/retry"
+		if !j.VideoUntil.IsZero() {
+			f.RetryUntil = moment(j.VideoUntil)
+		}
 	}
 	return f
 }

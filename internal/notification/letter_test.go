@@ -43,11 +43,12 @@ func TestLettersReadWell(t *testing.T) {
 	converted := job.Job{
 		State: job.Converted, Name: "Überfahrt, 2. Tag <Hafen>.mp4", MP3: "6929b0b5c0ffee0000000002",
 		MP3Bytes: 3_283_411, Duration: 205*time.Second + 300*time.Millisecond,
+		VideoUntil: ended.Add(24 * time.Hour), MP3Until: ended.Add(30 * 24 * time.Hour),
 	}
 	for name, j := range map[string]job.Job{
 		"done":        converted,
 		"done-bare":   {State: job.Converted, Name: "video", MP3: "6929b0b5c0ffee0000000002"}, // the original's MP3
-		"failed":      {State: job.Failed, Name: "screen recording.mov", Reason: job.ReasonNoAudio},
+		"failed":      {State: job.Failed, Name: "screen recording.mov", Reason: job.ReasonNoAudio, VideoUntil: ended.Add(30 * 24 * time.Hour)},
 		"failed-long": {State: job.Failed, Name: strings.Repeat("very long name ", 16) + ".mkv", Reason: job.ReasonTooLarge, Detail: "4294 MB is the limit"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +64,7 @@ var linked = []struct {
 	as   string
 }{
 	{regexp.MustCompile(`expires=[0-9]+(&|&amp;)signature=[A-Za-z0-9_-]{64}`), "expires=SECONDS${1}signature=SIGNATURE"},
-	{regexp.MustCompile(`, until [0-9]+ [A-Z][a-z]+ [0-9]{4}, [0-9:]{5} UTC`), ", until DATE"},
+	{regexp.MustCompile(`(in|needed), until [0-9]+ [A-Z][a-z]+ [0-9]{4}, [0-9:]{5} UTC`), "${1}, until DATE"},
 }
 
 // undated is a letter without what depends on when it was written.
@@ -122,6 +123,11 @@ func TestTheLinkNeedsNoLogin(t *testing.T) {
 		if again := written(t, j); again.Body != l.Body || again.HTML != l.HTML {
 			t.Errorf("%s: written again it is another letter", name)
 		}
+	}
+	short := converted
+	short.MailSince, short.MP3Until = time.Now(), time.Now().Add(5*time.Hour)
+	if _, until := linkIn(t, written(t, short).Body); until != short.MP3Until.UTC().Format("2 January 2006, 15:04 UTC") {
+		t.Errorf("of an MP3 that is kept until %v the link ends %s", short.MP3Until, until)
 	}
 	l := written(t, converted, func(c *notification.Config) { c.Links = link.Key{} })
 	if strings.Contains(l.Body+l.HTML, "without logging in") || strings.Contains(l.Body+l.HTML, "signature") || !strings.Contains(l.Body, base+"/download?fid="+converted.MP3+"\n") {

@@ -31,7 +31,9 @@ Download it without logging in, until ` + until + `:
 ` + address + `
 
 Download it, logged in:
-` + base + "/download?fid=" + j.MP3 + "\n"
+` + base + "/download?fid=" + j.MP3 + `
+
+The MP3 is kept until ` + date(j.MP3Until) + ".\n"
 	if got.Body != want {
 		t.Errorf("body %q, want %q", got.Body, want)
 	}
@@ -50,12 +52,14 @@ Download it, logged in:
 	}
 }
 
+func date(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
+
 func TestWithoutAnAddressOfTheGatewayTheMailNamesNone(t *testing.T) {
 	w := newWorld(t, func(c *notification.Config) { c.BaseURL = "" })
 	j := w.converted(t)
 	w.handle(t, j)
 	got := w.wantMails(t, 1)[0]
-	if want := "mp3 file_id: " + j.MP3 + " is now ready!\n\nFile:    vid_1.mp4\nLength:  2.0 s\nSize:    1 kB\n"; got.Body != want {
+	if want := "mp3 file_id: " + j.MP3 + " is now ready!\n\nFile:    vid_1.mp4\nLength:  2.0 s\nSize:    1 kB\n\nThe MP3 is kept until " + date(j.MP3Until) + ".\n"; got.Body != want {
 		t.Errorf("body %q, want %q", got.Body, want)
 	}
 	if strings.Contains(got.HTML, "href") {
@@ -74,8 +78,9 @@ func TestAFailureIsToldWithItsReason(t *testing.T) {
 Reason: the file is damaged: only a part of its sound can be read: 8.7 of 10.0 s.
 What you can do: Check that it plays to its end on your side, and upload it again.
 
-The job: ` + base + "/jobs/" + j.ID + `
-To convert it anew: POST ` + base + "/jobs/" + j.ID + "/retry\n"
+The job, in your browser: ` + base + "/?job=" + j.ID + `
+For programs: ` + base + "/jobs/" + j.ID + `
+To convert it anew, until ` + date(j.VideoUntil) + `: POST ` + base + "/jobs/" + j.ID + "/retry\n"
 	if got.Body != want {
 		t.Errorf("body:\n%s\nwant:\n%s", got.Body, want)
 	}
@@ -156,7 +161,7 @@ func TestHostileFileNamesStayInTheirLine(t *testing.T) {
 				t.Error("the name made a header or recipient")
 			}
 			lines := strings.Split(got.Body, "\n")
-			if len(lines) != 8 || !strings.HasPrefix(lines[0], `Your file "`) || !strings.HasPrefix(lines[2], "Reason: ") ||
+			if len(lines) != 9 || !strings.HasPrefix(lines[0], `Your file "`) || !strings.HasPrefix(lines[2], "Reason: ") ||
 				!strings.HasPrefix(lines[3], "What you can do: ") {
 				t.Errorf("the body has other lines than ours:\n%s", got.Body)
 			}

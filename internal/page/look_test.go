@@ -24,6 +24,8 @@ func sample() []job.Job {
 		{Name: "screen-recording-" + strings.Repeat("2026-11-28-", 12) + ".mp4", State: job.Failed, Reason: job.ReasonNoAudio, VideoBytes: 5_000_000},
 		{Name: "", State: job.Failed, Reason: job.ReasonCrashed, VideoBytes: 999, Profile: job.CBR128},
 		{Name: "<script>alert(1)</script>.mp4", State: job.Failed, Reason: job.ReasonNoVideo, VideoBytes: 10_000},
+		{Name: "Last spring.mp4", State: job.Done, Mail: job.MailSent, VideoWas: 64_000_000, VideoGone: true, MP3Gone: true, MP3Until: at.AddDate(0, -1, 0)},
+		{Name: "Last autumn.mp4", State: job.Failed, Reason: job.ReasonCrashed, VideoWas: 64_000_000, VideoGone: true, VideoUntil: at.AddDate(0, -1, 0)},
 	}
 	for i := range jobs {
 		j := &jobs[i]
@@ -33,6 +35,9 @@ func sample() []job.Job {
 			j.Profile = job.Standard
 		}
 		if j.State == job.Converted || j.State == job.Done {
+			if j.MP3Until.IsZero() {
+				j.VideoUntil, j.MP3Until = at.AddDate(0, 0, 1), at.AddDate(50, 0, 0)
+			}
 			j.MP3, j.MP3Bytes, j.Duration = j.ID, j.VideoBytes/37, 3*time.Minute+7*time.Second+time.Duration(i)*time.Hour/3
 		}
 	}

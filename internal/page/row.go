@@ -25,7 +25,13 @@ func (r row) FileName() string {
 }
 
 // Ready reports whether there is an MP3.
-func (r row) Ready() bool { return r.MP3 != "" && (r.State == job.Converted || r.State == job.Done) }
+func (r row) Ready() bool { return r.MP3 != "" && r.ended() && !r.over() }
+
+// ended reports whether the job has ended well.
+func (r row) ended() bool { return r.State == job.Converted || r.State == job.Done }
+
+// over reports whether there was an MP3, and it was kept long enough.
+func (r row) over() bool { return r.MP3Over(time.Now()) }
 
 // Failed reports whether there will be none.
 func (r row) Failed() bool { return r.State == job.Failed }
@@ -35,7 +41,7 @@ func (r row) Converting() bool { return r.State == job.Converting }
 
 // Retryable reports whether trying again can help: not without the video.
 func (r row) Retryable() bool {
-	return r.Failed() && r.Reason != job.ReasonNoVideo && r.Reason != job.ReasonEmpty
+	return r.Failed() && !r.VideoGone && r.Reason != job.ReasonNoVideo && r.Reason != job.ReasonEmpty
 }
 
 // Status says where the job stands, a sentence or a word.
@@ -51,6 +57,9 @@ func (r row) Status() string {
 	case job.Failed:
 		return Sentence(r.why())
 	case job.Done:
+		if r.over() {
+			return "The MP3 was kept until " + day(r.MP3Until)
+		}
 		if r.Mail == job.MailFailed {
 			return "Ready, but no mail could be sent to you"
 		}
@@ -67,7 +76,12 @@ func (r row) why() string {
 }
 
 // Advice says what to do.
-func (r row) Advice() string { return advice[r.Reason] }
+func (r row) Advice() string {
+	if r.VideoGone {
+		return advice[job.ReasonNoVideo]
+	}
+	return advice[r.Reason]
+}
 
 // Facts are what there is to know of the files, for one line.
 func (r row) Facts() []string {
@@ -80,8 +94,18 @@ func (r row) Facts() []string {
 			facts = append(facts, size(r.MP3Bytes)+" MP3")
 		}
 	}
-	return append(facts, size(r.VideoBytes)+" video", profileName(r.Profile))
+	facts = append(facts, size(r.VideoBytes+r.VideoWas)+" video", profileName(r.Profile)) // one of two is 0
+	switch {
+	case r.Ready() && !r.MP3Until.IsZero():
+		facts = append(facts, "kept until "+day(r.MP3Until))
+	case r.Retryable() && !r.VideoUntil.IsZero():
+		facts = append(facts, "can be tried again until "+day(r.VideoUntil))
+	}
+	return facts
 }
+
+// day is a day as people write it.
+func day(t time.Time) string { return t.UTC().Format("2 January 2006") }
 
 // When is a time as the page shows it until a script makes it local.
 func (r row) When() string { return r.Created.UTC().Format("2 January 2006, 15:04 MST") }

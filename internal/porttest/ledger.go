@@ -33,6 +33,7 @@ func TestLedger(t *testing.T, open func(t *testing.T) Ledger) {
 		"of uploads at once the last sees all":                     ledgerUsageAtOnce,
 		"the backlog is what there is to do":                       ledgerBacklog,
 		"due is what must be rung or cleaned, the longest first":   ledgerDue,
+		"jobs without dates are those that have ended":             ledgerUndated,
 		"due is limited for each kind":                             ledgerDueLimit,
 		"due is never a job whose times were cleared":              ledgerDueCleared,
 		"untold is whose webhooks are due, the longest first":      ledgerUntold,
@@ -79,6 +80,8 @@ func filled[T any](t *testing.T, record T) T {
 			f.SetString(`"` + name + `" ünï ` + "\t" + `'\`)
 		case f.Kind() == reflect.Int, f.Kind() == reflect.Int64:
 			f.SetInt(int64(i) + 1)
+		case f.Kind() == reflect.Bool:
+			f.SetBool(true)
 		case f.Type() == reflect.TypeFor[[]string]():
 			f.Set(reflect.ValueOf([]string{job.NewID(noon), job.NewID(noon)}))
 		}

@@ -400,16 +400,60 @@ func ledgerDueCleared(t *testing.T, l Ledger) {
 	wantJob(t, l, done)
 }
 
+func ledgerUndated(t *testing.T, l Ledger) {
+	want := map[string]bool{}
+	for _, state := range job.States {
+		for _, dated := range []bool{false, true} {
+			j := newJob()
+			j.State, j.Dated = state, dated
+			insert(t, l, j)
+			if !dated && (state == job.Done || state == job.Failed) {
+				want[j.ID] = true
+			}
+		}
+	}
+	some := func(limit int) []job.Job {
+		t.Helper()
+		jobs, err := l.Undated(t.Context(), limit)
+		if err != nil {
+			t.Fatalf("Undated: %v", err)
+		}
+		return jobs
+	}
+	if n := len(some(1)); n != 1 {
+		t.Errorf("Undated, at most 1, are %d", n)
+	}
+	if n := len(some(0)); n != 0 {
+		t.Errorf("Undated, at most 0, are %d", n)
+	}
+	got := map[string]bool{}
+	for _, j := range some(10) {
+		got[j.ID] = true
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Undated (-want +got):\n%s", diff)
+	}
+	for id := range want {
+		if _, err := l.Update(t.Context(), id, func(j *job.Job) error { return j.Date(noon, job.DefaultRules()) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rest := some(10); len(rest) > 0 {
+		t.Errorf("after all were dated, %d are not", len(rest))
+	}
+}
+
 func ledgerCancelled(t *testing.T, l Ledger) {
 	j, late := insert(t, l, queuedJob(t)), queuedJob(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, call := range map[string]func() error{
-		"Insert": func() error { return l.Insert(ctx, late) },
-		"Get":    func() error { _, err := l.Get(ctx, j.ID); return err },
-		"ByKey":  func() error { _, err := l.ByKey(ctx, j.Key); return err },
-		"ByMP3":  func() error { _, err := l.ByMP3(ctx, owner, j.ID); return err },
-		"All":    func() error { _, err := l.AllByMP3(ctx, j.ID); return err },
+		"Insert":  func() error { return l.Insert(ctx, late) },
+		"Get":     func() error { _, err := l.Get(ctx, j.ID); return err },
+		"ByKey":   func() error { _, err := l.ByKey(ctx, j.Key); return err },
+		"ByMP3":   func() error { _, err := l.ByMP3(ctx, owner, j.ID); return err },
+		"Undated": func() error { _, err := l.Undated(ctx, 1); return err },
+		"All":     func() error { _, err := l.AllByMP3(ctx, j.ID); return err },
 		"Update": func() error {
 			_, err := l.Update(ctx, j.ID, func(j *job.Job) error { j.Percent++; return nil })
 			return err

@@ -48,6 +48,8 @@ type Ledger interface {
 	ByMP3(ctx context.Context, owner, id string) (job.Job, error)
 	// AllByMP3 returns the Visible jobs whose MP3 has that id, whoever owns them: seldom more than one. None are no error.
 	AllByMP3(ctx context.Context, id string) ([]job.Job, error)
+	// Undated returns jobs that are Done or Failed and not Dated, in no order, at most limit.
+	Undated(ctx context.Context, limit int) ([]job.Job, error)
 	// Update reads the job, lets change alter the copy and stores it if nobody else has stored it since; else it starts
 	// over, so change may run several times and must do nothing but decide. It returns the job as stored, with Version one
 	// higher. An error of change is returned as it is, with the job as read, and nothing is stored. fs.ErrNotExist if there

@@ -175,6 +175,18 @@ func (h *Hours) UnmarshalText(text []byte) (err error) {
 // D is the duration.
 func (h Hours) D() time.Duration { return time.Duration(h) }
 
+// Days is the same in days of 24 hours.
+type Days time.Duration
+
+// UnmarshalText parses it.
+func (d *Days) UnmarshalText(text []byte) (err error) {
+	*d, err = parsed[Days](text, 24*time.Hour, "days")
+	return err
+}
+
+// D is the duration.
+func (d Days) D() time.Duration { return time.Duration(d) }
+
 // longest is the most that a duration may be: some 31 years. It holds about 292.
 const longest = 1e9 * time.Second
 
@@ -198,6 +210,8 @@ type Rules struct {
 	RemindMax   Seconds   `env:"REMIND_MAX_SECONDS" envDefault:"7200" doc:"the longest such wait"`
 	MailSteps   []Seconds `env:"MAIL_RETRY_SECONDS" envDefault:"60,300,900,1800,3600,7200" doc:"waits after each time the mail server said later; the last repeats"`
 	MailFor     Seconds   `env:"MAIL_GIVE_UP_SECONDS" envDefault:"259200" doc:"a mail not taken for this long has failed"`
+	KeepVideo   Hours     `env:"KEEP_VIDEO_HOURS" envDefault:"24" doc:"a video is deleted this long after its MP3 was made and mailed; 0 is never"`
+	KeepMP3     Days      `env:"KEEP_MP3_DAYS" envDefault:"30" doc:"an MP3 is deleted this long after it was made, and the video of a failed job, which can be retried till then, after it has failed; 0 is never"`
 	CleanAfter  Seconds   `env:"CLEAN_SECONDS" envDefault:"3600" doc:"files of dead attempts and deleted jobs are looked for once more after this"`
 }
 
@@ -210,7 +224,7 @@ func (r Rules) Job() job.Rules {
 	return job.Rules{
 		UploadLease: r.UploadLease.D(), Lease: r.Lease.D(), Skew: r.Skew.D(), Attempts: r.Attempts, RetryDelay: r.RetryDelay.D(),
 		RingAfter: r.RingAfter.D(), Remind: r.Remind.D(), RemindMax: r.RemindMax.D(),
-		MailSteps: steps, MailFor: r.MailFor.D(), CleanAfter: r.CleanAfter.D(),
+		MailSteps: steps, MailFor: r.MailFor.D(), KeepVideo: r.KeepVideo.D(), KeepMP3: r.KeepMP3.D(), CleanAfter: r.CleanAfter.D(),
 	}
 }
 
@@ -230,6 +244,9 @@ func (r Rules) Validate() error {
 	}
 	if len(r.MailSteps) == 0 || slices.Min(r.MailSteps) <= 0 {
 		mistakes = append(mistakes, errors.New("MAIL_RETRY_SECONDS: at least one wait, and none of 0"))
+	}
+	if r.KeepMP3 > 0 && r.KeepMP3.D() < r.MailFor.D() {
+		mistakes = append(mistakes, errors.New("KEEP_MP3_DAYS: not shorter than MAIL_GIVE_UP_SECONDS, or a mail could come after its MP3 is gone; 0 is for ever"))
 	}
 	slices.SortFunc(mistakes, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(mistakes...)

@@ -127,7 +127,7 @@ func saysWhy(t *testing.T, mail testsuite.Letter, file, reason, id string) {
 	if mail.From != testsuite.Sender || mail.Subject != "MP3 conversion failed" {
 		t.Errorf("the mail: %+v", mail)
 	}
-	for _, want := range []string{`"` + file + `"`, "Reason: " + reason, testsuite.BaseURL + "/jobs/" + id + "\n", testsuite.BaseURL + "/jobs/" + id + "/retry\n"} {
+	for _, want := range []string{`"` + file + `"`, "Reason: " + reason, testsuite.BaseURL + "/?job=" + id + "\n", testsuite.BaseURL + "/jobs/" + id + "\n", testsuite.BaseURL + "/jobs/" + id + "/retry\n"} {
 		if !strings.Contains(mail.Body, want) {
 			t.Errorf("the mail does not say %q:\n%s", want, mail.Body)
 		}

@@ -65,6 +65,8 @@ Download it without logging in, until [0-9]+ [A-Z][a-z]+ [0-9]{4}, [0-9:]{5} UTC
 
 Download it, logged in:
 ` + regexp.QuoteMeta(testsuite.BaseURL+"/download?fid="+fid) + `
+
+The MP3 is kept until [0-9]+ [A-Z][a-z]+ [0-9]{4}, [0-9:]{5} UTC\.
 $`)
 	if !want.MatchString(mail.Body) {
 		t.Errorf("the mail:\n%s\nwant\n%s", mail.Body, want)

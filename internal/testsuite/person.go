@@ -33,6 +33,9 @@ type JobView struct {
 	Created  string  `json:"created_at"`
 	Started  *string `json:"started_at"`
 	Ended    *string `json:"ended_at"`
+
+	VideoUntil *string `json:"video_until"`
+	MP3Until   *string `json:"mp3_until"`
 }
 
 // Do sends a request with the person's token to the gateway.
