@@ -14,7 +14,7 @@ func TestTheDescriptionIsServed(t *testing.T) {
 		t.Errorf("/openapi.yaml = %d %.100q", yaml.status, yaml.body)
 	}
 	page := r.do(request{path: "/docs", token: "-"})
-	if page.status != http.StatusOK || !strings.HasPrefix(page.body, "<!DOCTYPE html>") || !strings.HasSuffix(strings.TrimSpace(page.body), "</html>") {
+	if page.status != http.StatusOK || !strings.HasPrefix(page.body, "<!doctype html>") || !strings.HasSuffix(strings.TrimSpace(page.body), "</html>") {
 		t.Errorf("/docs = %d %.100q", page.status, page.body)
 	}
 	policy := page.header.Get("Content-Security-Policy")
