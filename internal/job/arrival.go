@@ -1,6 +1,9 @@
 package job
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Arrival is how far a resumable upload has come: what is durable of it, and what whoever goes on needs to end with the same
 // file as if it had come at once. The store writes it, the ledger keeps it.
@@ -14,6 +17,11 @@ type Arrival struct {
 	Sums   []byte `bson:"crc32c,omitempty" json:"crc32c,omitempty"` // of the full pieces, as partial.Sums
 	Runs   []byte `bson:"runs,omitempty" json:"runs,omitempty"`     // where the pieces are, in the store's own words
 	Tail   []byte `bson:"tail,omitempty" json:"tail,omitempty"`     // the bytes after the full pieces
+}
+
+// String is for operators: the rest means nothing to people.
+func (a *Arrival) String() string {
+	return fmt.Sprintf("%d bytes are here, by writer %d", a.Offset, a.Writer)
 }
 
 // Resumable makes a new job's upload one that may arrive in parts, at any gateway: it is dead only when for

@@ -2,6 +2,7 @@ package mongodb
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -50,6 +51,39 @@ func TestPyMongoReadsWhatWeStore(t *testing.T) {
 		if got := pymongo(t, "get", s, f.ID); !bytes.Equal(got, want) {
 			t.Errorf("PyMongo read %d bytes: %.40q …, want %d: %.40q …", len(got), got, len(want), want)
 		}
+	}
+}
+
+// Parts of any size, and chunks of a writer that died, are to PyMongo what comes at once.
+func TestPyMongoReadsWhatHasArrivedInParts(t *testing.T) {
+	s := open(t).Videos()
+	f := porttest.NewFile("größe.mp4")
+	f.Bytes = 5*ChunkSize + 7
+	content := pattern(int(f.Bytes))
+	var a job.Arrival
+	add := func(part []byte, told error) {
+		a.Writer++
+		err := s.Append(t.Context(), f, a, bytes.NewReader(part), func(_ context.Context, now job.Arrival) error {
+			if told == nil {
+				a = now
+			}
+			return told
+		})
+		if !errors.Is(err, told) {
+			t.Fatalf("Append at %d: %v", a.Offset, err)
+		}
+	}
+	add(content[:100], nil)
+	add(make([]byte, 3*ChunkSize), errors.New("dead"))
+	add(content[100:2*ChunkSize+1], nil)
+	add(content[2*ChunkSize+1:], nil)
+	f, err := s.Complete(t.Context(), f, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := append(fmt.Appendf(nil, "größe.mp4 %d\n", f.Bytes), content...)
+	if got := pymongo(t, "get", s, f.ID); !bytes.Equal(got, want) {
+		t.Errorf("PyMongo read %d bytes: %.40q …, want %d: %.40q …", len(got), got, len(want), want)
 	}
 }
 
