@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -51,14 +53,17 @@ func (s *Files) Append(ctx context.Context, f job.File, a job.Arrival, r io.Read
 type appending struct {
 	*upload
 	size  int64 // of the whole file
+	from  int64 // number of the first chunk that is this writer's
 	count *arrival.Count
 	runs  runs // of the writers before
 	save  func(context.Context, job.Arrival) error
 
-	mine   chan struct{} // one for each insert under way
-	good   job.Arrival   // all of it is stored
-	stored int64         // bytes in chunks that are
-	saved  int64         // the offset that the ledger has
+	mine     chan struct{} // one for each insert under way
+	clearing sync.Mutex
+	cleared  atomic.Int32 // how often, of what stale writers have left
+	good     job.Arrival  // all of it is stored
+	stored   int64        // bytes in chunks that are
+	saved    int64        // the offset that the ledger has
 }
 
 func newAppending(to *Files, f job.File, a job.Arrival, save func(context.Context, job.Arrival) error) (*appending, error) {
@@ -72,7 +77,7 @@ func newAppending(to *Files, f job.File, a job.Arrival, save func(context.Contex
 	}
 	u.writer = a.Writer
 	return &appending{
-		upload: u, size: f.Bytes, count: count, runs: a.Runs, save: save, mine: make(chan struct{}, inFlight),
+		upload: u, size: f.Bytes, from: count.Pieces, count: count, runs: a.Runs, save: save, mine: make(chan struct{}, inFlight),
 		good: a, stored: count.Bytes, saved: a.Offset,
 	}, nil
 }
@@ -177,16 +182,17 @@ func (w *appending) begin(ctx context.Context, batch []chunkDoc) <-chan error {
 	return done
 }
 
-// insert stores a batch in place of what stale writers have there. Like upload.insert it ends by its own deadline only.
+// insert stores a batch in place of what stale writers have there. Like upload.insert it ends by its own deadlines only.
 func (w *appending) insert(ctx context.Context, batch []chunkDoc) error {
 	defer w.recycle(batch)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.to.client.insertTime())
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	rest := slices.Clone(batch)
-	_, err := w.to.chunks.InsertMany(ctx, rest)
+	seen := w.cleared.Load()
+	err := w.insertMany(ctx, &rest)
 	for mongo.IsDuplicateKeyError(err) {
-		if rest, err = w.oust(ctx, rest); err == nil && len(rest) > 0 {
-			_, err = w.to.chunks.InsertMany(ctx, rest)
+		rest, err = w.clear(ctx, rest, seen)
+		if seen = w.cleared.Load(); err == nil && len(rest) > 0 {
+			err = w.insertMany(ctx, &rest)
 		}
 	}
 	if err != nil {
@@ -195,10 +201,38 @@ func (w *appending) insert(ctx context.Context, batch []chunkDoc) error {
 	return failpoint.At(failpoint.ChunksStored)
 }
 
-// oust removes what writers before this one have at and after the batch, and returns what of the batch is not there yet. It is
+// insertMany inserts chunks in their order. After a failure those remain that the server does not say it has stored.
+func (w *appending) insertMany(ctx context.Context, chunks *[]chunkDoc) error {
+	ctx, cancel := context.WithTimeout(ctx, w.to.client.insertTime())
+	defer cancel()
+	_, err := w.to.chunks.InsertMany(ctx, *chunks)
+	if refused, ok := errors.AsType[mongo.BulkWriteException](err); ok && len(refused.WriteErrors) > 0 {
+		*chunks = (*chunks)[refused.WriteErrors[0].Index:]
+	}
+	return err
+}
+
+// clear is oust, unless another batch has done that since so many times were seen: what it removes is removed for all.
+func (w *appending) clear(ctx context.Context, batch []chunkDoc, seen int32) ([]chunkDoc, error) {
+	w.clearing.Lock()
+	defer w.clearing.Unlock()
+	if w.cleared.Load() != seen {
+		return batch, nil
+	}
+	defer w.cleared.Add(1)
+	return w.oust(ctx, batch)
+}
+
+// oustTimeout is for looking through the chunks of the file from one on: MongoDB has an index for it, FerretDB reads all
+// that are in the database, a gigabyte in some minutes.
+const oustTimeout = 10 * time.Minute
+
+// oust removes what writers before this one have behind the bytes that count, and returns what of the batch is not there yet. It is
 // job.ErrLost if a later writer has been there.
 func (w *appending) oust(ctx context.Context, batch []chunkDoc) ([]chunkDoc, error) {
-	filter := append(by("files_id", w.id), bson.E{Key: "n", Value: bson.D{{Key: "$gte", Value: batch[0].N}}})
+	ctx, cancel := context.WithTimeout(ctx, oustTimeout)
+	defer cancel()
+	filter := append(by("files_id", w.id), bson.E{Key: "n", Value: bson.D{{Key: "$gte", Value: w.from}}})
 	found, err := w.to.chunks.Find(ctx, filter, options.Find().
 		SetProjection(bson.D{{Key: "n", Value: 1}, {Key: "writer", Value: 1}}))
 	var there []chunkDoc
