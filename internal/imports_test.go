@@ -10,10 +10,10 @@ import (
 
 // Who is what. A package in none of the lists is a leaf that knows neither services nor adapters.
 var (
-	services = []string{"auth", "converter", "gateway", "notification"}
-	adapters = []string{"embedded", "ffmpeg", "mongodb", "mysql", "rabbit", "smtp"}
+	services = []string{"auth", "converter", "courier", "gateway", "notification"}
+	adapters = []string{"embedded", "ffmpeg", "mongodb", "mysql", "outside", "rabbit", "smtp"}
 	testOnly = []string{"apitest", "bench", "browser", "checker", "manifests", "porttest", "testmedia", "testserver", "testsuite"}
-	pure     = []string{"job", "link", "mp3", "token", "user"} // no I/O: these import no other package of ours but each other
+	pure     = []string{"hook", "job", "link", "mp3", "token", "user"} // no I/O: these import no other package of ours but each other
 )
 
 const prefix = "mp3converter/internal/"

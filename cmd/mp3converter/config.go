@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mp3converter/cmd/internal/encoder"
+	"mp3converter/cmd/internal/hooks"
 	"mp3converter/cmd/internal/uploads"
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/settings"
@@ -31,6 +32,9 @@ type config struct {
 	Uploads uploads.Settings
 	Encoder encoder.Settings
 	Traces  otlp.Settings
+	Reach   hooks.Reach
+	Keep    hooks.Keep
+	Courier hooks.Courier
 	settings.Rules
 }
 
@@ -40,7 +44,7 @@ func (c config) Validate() error {
 	if c.LinkFor.D() < time.Hour {
 		mistake = errors.New("LINK_HOURS: at least 1")
 	}
-	return errors.Join(mistake, c.Uploads.Validate(), c.Encoder.Validate(), c.Rules.Validate(), c.Traces.Validate())
+	return errors.Join(mistake, c.Uploads.Validate(), c.Encoder.Validate(), c.Keep.Validate(), c.Courier.Validate(), c.Rules.Validate(), c.Traces.Validate())
 }
 
 // daemon is the part of the settings that the process around the suite takes.

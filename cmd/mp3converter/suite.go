@@ -18,6 +18,7 @@ import (
 	"mp3converter/cmd/internal/encoder"
 	"mp3converter/internal/auth"
 	"mp3converter/internal/converter"
+	"mp3converter/internal/courier"
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/doorbell"
 	"mp3converter/internal/embedded"
@@ -158,9 +159,12 @@ func (s *suite) serveGateway() error {
 		Auth: client, Videos: s.videos, MP3s: s.mp3s, Ledger: s.db.Jobs(), Ring: s.bell.Ring, Rules: s.rules,
 		Arrivals: s.videos, Backlog: s.db.Jobs().Backlog, Links: s.links, Log: s.p.Log, Metrics: s.p.Metrics,
 	}
+	parts.Hooks, parts.Deliveries = s.db.Hooks(), s.db.Deliveries()
+	parts.CheckHook, parts.KeepDeliveries = s.cfg.Reach.Client(0).CheckURL, s.cfg.Keep.D()
 	s.cfg.Uploads.Apply(&parts)
 	service := gateway.New(parts)
 	s.p.Go("sweeper", service.Sweep)
+	s.p.Go("webhooks' log", service.Forget)
 	addr, err := s.p.Serve("gateway", s.cfg.Listen, service.Routes())
 	if err != nil {
 		return err
@@ -176,8 +180,14 @@ func (s *suite) runWorkers() error {
 		Temp: ffmpeg.Temp, Hire: ffmpeg.Hire, Needed: ffmpeg.Needed, Convert: ffmpeg.Convert, Early: ffmpeg.Early,
 		Rules: s.rules, Worker: "mp3converter", Log: s.p.Log, Metrics: s.p.Metrics,
 	})
+	rounds := courier.Config{
+		Jobs: s.db.Jobs(), Hooks: s.db.Hooks(), Deliveries: s.db.Deliveries(),
+		Post: s.cfg.Reach.Client(s.cfg.Courier.Timeout.D()).Post, Log: s.p.Log, Metrics: s.p.Metrics,
+	}
+	s.cfg.Courier.Apply(&rounds, s.rules)
+	webhooks := courier.New(rounds)
 	mails := notification.New(notification.Config{
-		Ledger: s.db.Jobs(), MP3s: s.mp3s, Send: s.db.Inbox().Send, Rules: s.rules, From: "mp3converter@example.com",
+		Ledger: s.db.Jobs(), MP3s: s.mp3s, Send: s.db.Inbox().Send, Tell: webhooks.Tell, Rules: s.rules, From: "mp3converter@example.com",
 		BaseURL: s.URL, Links: s.links, LinkFor: s.cfg.LinkFor.D(), Worker: "mp3converter", Log: s.p.Log, Metrics: s.p.Metrics,
 	})
 	s.p.Go("converter", func(ctx context.Context) error {
@@ -186,6 +196,7 @@ func (s *suite) runWorkers() error {
 		}
 		return s.queue.Consume(ctx, string(job.ForConverter), s.cfg.Encoder.Parallel(), trail.Handle("process video", conversions.Handle))
 	})
+	s.p.Go("webhooks", webhooks.Run)
 	s.p.Go("notification", func(ctx context.Context) error {
 		return s.queue.Consume(ctx, string(job.ForMailer), 1, trail.Handle("process mp3", mails.Handle))
 	})

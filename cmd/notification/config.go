@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mp3converter/cmd/internal/backend"
+	"mp3converter/cmd/internal/hooks"
 	"mp3converter/cmd/internal/links"
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/job"
@@ -34,6 +35,8 @@ type config struct {
 	Links         links.Settings
 	LinkFor       settings.Hours `env:"LINK_HOURS" envDefault:"72" doc:"how long such a link is good"`
 	Workers       int            `env:"WORKERS" envDefault:"4" doc:"mails at once"`
+	Reach         hooks.Reach
+	Courier       hooks.Courier
 	Backend       backend.Settings
 	Daemon        daemon.Settings
 }

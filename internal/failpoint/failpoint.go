@@ -46,4 +46,9 @@ const (
 	MailTaken   Point = "mail-taken"   // the mail server has it; the ledger does not know
 
 	Expired Point = "expired" // the ledger says that a file was kept long enough, and it is there
+
+	DeliveryStored Point = "delivery-stored" // what a webhook is to be told is stored; its hook sleeps
+	HookWoken      Point = "hook-woken"      // it does not; the job is not told
+	HookClaimed    Point = "hook-claimed"    // a delivery is about to be sent
+	DeliveryTaken  Point = "delivery-taken"  // the receiver has it; the store does not know
 )

@@ -17,7 +17,7 @@ var flows = strings.Fields(`
 	converter>mongodb:27017    converter>rabbitmq:5672
 	notification>mongodb:27017 notification>rabbitmq:5672 notification>mailpit:1025
 	mongodb-rights>mongodb:27017
-	notification>world:25      notification>world:465     notification>world:587`)
+	notification>world:25      notification>world:465     notification>world:587     notification>world:443`)
 
 // mayFlow are those that a policy may allow or not.
 var mayFlow = strings.Fields(`

@@ -76,6 +76,8 @@ func outsiders() []actor {
 		{name: "world", ip: netip.MustParseAddr("203.0.113.7")},
 		{name: "lan", ip: netip.MustParseAddr("10.20.30.40")},
 		{name: "lan", ip: netip.MustParseAddr("192.168.1.1")},
+		{name: "lan", ip: netip.MustParseAddr("172.20.1.1")},
+		{name: "lan", ip: netip.MustParseAddr("100.64.1.1")},           // some clouds have their pods there
 		{name: "metadata", ip: netip.MustParseAddr("169.254.169.254")}, // where clouds keep credentials
 	}
 }

@@ -20,7 +20,7 @@ type Privilege struct {
 }
 
 // Roles are what each service needs, by its name, and no more: what an intruder in one of them may do. Who writes to a
-// collection looks after its indexes. Nobody needs update but for jobs: what is stored of a file is never changed.
+// collection looks after its indexes. Nobody needs update for files: what is stored of one is never changed.
 var Roles = map[string][]Privilege{
 	"gateway": {
 		{Videos, "fs.files", []string{"find", "insert", "remove", "createIndex"}},
@@ -28,6 +28,8 @@ var Roles = map[string][]Privilege{
 		{MP3s, "fs.files", []string{"find", "remove"}},
 		{MP3s, "fs.chunks", []string{"find", "remove"}},
 		{Jobs, "jobs", []string{"find", "insert", "update", "remove", "createIndex"}},
+		{Hooks, "hooks", []string{"find", "insert", "update", "remove", "createIndex"}},
+		{Hooks, "deliveries", []string{"find", "insert", "update", "remove", "createIndex"}},
 	},
 	"converter": { // it reads what strangers made
 		{Videos, "fs.files", []string{"find"}},
@@ -39,6 +41,8 @@ var Roles = map[string][]Privilege{
 	"notification": {
 		{MP3s, "fs.files", []string{"find"}}, // whether the MP3 of a message of the original's exists, and whose it is
 		{Jobs, "jobs", []string{"find", "insert", "update", "createIndex"}},
+		{Hooks, "hooks", []string{"find", "update", "createIndex"}},
+		{Hooks, "deliveries", []string{"find", "insert", "update", "createIndex"}},
 	},
 }
 

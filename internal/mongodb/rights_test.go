@@ -135,7 +135,9 @@ func TestGrantMakesRolesAndUsersAndChangesThoseThereAre(t *testing.T) {
 	}
 	got, err := bson.MarshalExtJSON(c.there["Role notification"], false, false)
 	const want = `{"privileges":[{"resource":{"db":"mp3s","collection":"fs.files"},"actions":["find"]},` +
-		`{"resource":{"db":"jobs","collection":"jobs"},"actions":["find","insert","update","createIndex"]}],"roles":[]}`
+		`{"resource":{"db":"jobs","collection":"jobs"},"actions":["find","insert","update","createIndex"]},` +
+		`{"resource":{"db":"hooks","collection":"hooks"},"actions":["find","update","createIndex"]},` +
+		`{"resource":{"db":"hooks","collection":"deliveries"},"actions":["find","insert","update","createIndex"]}],"roles":[]}`
 	if string(got) != want || err != nil {
 		t.Errorf("the role of notification: %s, %v, want %s", got, err, want)
 	}

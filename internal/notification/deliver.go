@@ -35,6 +35,7 @@ var errLease = errors.New("the lease runs out")
 // deliver sends the mail of a claimed job and notes what came of it.
 func (s *Service) deliver(ctx context.Context, j job.Job) error {
 	start := time.Now()
+	told := s.tell(ctx, j)
 	sendErr := s.send(ctx, j)
 	if sendErr == nil {
 		if err := failpoint.At(failpoint.MailTaken); err != nil {
@@ -42,7 +43,13 @@ func (s *Service) deliver(ctx context.Context, j job.Job) error {
 		}
 	}
 	result, change := s.verdict(ctx, j.MailAttempt, sendErr)
-	noted, err := s.note(ctx, j.ID, change)
+	noted, err := s.note(ctx, j.ID, func(now *job.Job) error {
+		err := change(now)
+		if err == nil && told {
+			_ = now.Told(j.Ended) // else somebody else has noted it
+		}
+		return err
+	})
 	switch {
 	case errors.Is(err, job.ErrLost), errors.Is(err, fs.ErrNotExist):
 		// By a note of our own whose answer we did not get, or by the owner.
@@ -60,6 +67,19 @@ func (s *Service) deliver(ctx context.Context, j job.Job) error {
 		return fmt.Errorf("send the mail of %s: %w", j.ID, context.Cause(ctx)) // the queue gives it to somebody else at once
 	}
 	return nil
+}
+
+// tell sees to the owner's webhooks before the mail is sent, which may take long, and reports whether that is done: then it
+// is noted with the mail.
+func (s *Service) tell(ctx context.Context, j job.Job) bool {
+	if s.cfg.Tell == nil || j.TellAt.IsZero() {
+		return false
+	}
+	if err := s.cfg.Tell(ctx, j); err != nil {
+		s.cfg.Log.WarnContext(ctx, "mail: webhooks not told yet", "job", j.ID, "err", err)
+		return false
+	}
+	return true
 }
 
 func (s *Service) send(ctx context.Context, j job.Job) (err error) {

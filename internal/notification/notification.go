@@ -41,7 +41,9 @@ type Config struct {
 	MP3s   MP3s
 	// Send returns nil once the mail server has taken the letter. job.ErrPermanent in an error's chain is its final no;
 	// after any other error the same letter is sent again, later.
-	Send    func(ctx context.Context, l job.Letter) error
+	Send func(ctx context.Context, l job.Letter) error
+	// Tell stores what the owner's webhooks are to be told; nil if somebody else sees to them.
+	Tell    func(ctx context.Context, j job.Job) error
 	Rules   job.Rules
 	From    string        // who the mails are from: a bare address
 	BaseURL string        // the gateway as users reach it, http://mp3converter.com; without it mails name no addresses

@@ -23,23 +23,23 @@ const (
 	LastWords = 10 * time.Second
 )
 
-// Ledger is where the change is made.
-type Ledger interface {
-	Update(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error)
+// Store is where the change is made: a ledger of jobs, or what else keeps records under a version.
+type Store[T any] interface {
+	Update(ctx context.Context, id string, change func(*T) error) (T, error)
 }
 
-// Update applies the change until the ledger answers or ctx is over. The change may have been made although an error came
+// Update applies the change until the store answers or ctx is over. The change may have been made although an error came
 // back, so it must be able to tell, or to be refused.
-func Update(ctx context.Context, ledger Ledger, id string, change func(*job.Job) error) (job.Job, error) {
+func Update[T any](ctx context.Context, store Store[T], id string, change func(*T) error) (T, error) {
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
-		j, err := ledger.Update(ctx, id, change)
+		record, err := store.Update(ctx, id, change)
 		if err == nil || MovedOn(err) || StepAside(err) {
-			return j, err
+			return record, err
 		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return j, err
+			return record, err
 		}
 	}
 }

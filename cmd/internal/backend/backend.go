@@ -58,6 +58,8 @@ func (s Settings) Validate() error {
 type Backend struct {
 	Videos, MP3s *mongodb.Files
 	Ledger       *mongodb.Ledger
+	Hooks        *mongodb.WebhookStore
+	Deliveries   *mongodb.Deliveries
 	Broker       *rabbit.Broker
 	Doorbell     doorbell.Doorbell
 	Rules        job.Rules
@@ -89,7 +91,7 @@ func Connect(name string, s Settings, grace time.Duration, log *slog.Logger, met
 		return nil, fmt.Errorf("MONGODB_URI: %w", err)
 	}
 	b := &Backend{
-		Videos: client.Videos(), MP3s: client.MP3s(), Ledger: client.Jobs(), Rules: s.Rules.Job(), settings: s, client: client,
+		Videos: client.Videos(), MP3s: client.MP3s(), Ledger: client.Jobs(), Hooks: client.Hooks(), Deliveries: client.Deliveries(), Rules: s.Rules.Job(), settings: s, client: client,
 		Broker: rabbit.New(rabbit.Config{
 			URL: string(s.RabbitMQ), Name: name, QueueType: s.QueueType, ConfirmTimeout: s.Confirm.D(),
 			Grace: grace, ConsumerTimeout: s.ConsumerTimeout.D(), Log: log, Metrics: metrics,
