@@ -36,7 +36,7 @@ func run(p *daemon.Process, cfg config) error {
 	if err != nil {
 		return err
 	}
-	stores, err := backend.Open(p, cfg.Backend, mongodb.Videos, mongodb.Jobs)
+	stores, err := backend.Open(p, cfg.Backend, mongodb.Videos, mongodb.Jobs, mongodb.Hooks)
 	if err != nil {
 		return err
 	}
@@ -50,6 +50,8 @@ func run(p *daemon.Process, cfg config) error {
 		Arrivals: stores.Videos, Backlog: stores.Ledger.Backlog, DeadLetters: stores.Buried, Rules: stores.Rules, Links: linkKey,
 		Log: p.Log, Metrics: p.Metrics,
 	}
+	parts.Hooks, parts.Deliveries = stores.Hooks, stores.Deliveries
+	parts.CheckHook, parts.KeepDeliveries = cfg.Reach.Client(0).CheckURL, cfg.Keep.D()
 	cfg.Uploads.Apply(&parts)
 	service := gateway.New(parts)
 	p.Go("sweeper", func(ctx context.Context) error {
@@ -57,6 +59,12 @@ func run(p *daemon.Process, cfg config) error {
 			return nil //nolint:nilerr // told to stop before MongoDB came up
 		}
 		return service.Sweep(ctx)
+	})
+	p.Go("webhooks' log", func(ctx context.Context) error {
+		if err := stores.Prepare(ctx, p); err != nil {
+			return nil //nolint:nilerr // as above
+		}
+		return service.Forget(ctx)
 	})
 	_, err = p.Serve("http", cfg.Listen, service.Routes())
 	return err

@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
+	"mp3converter/internal/hook"
 	"mp3converter/internal/web"
 )
 
@@ -44,6 +46,13 @@ var (
 	errOffset   = errors.New("not where the upload ends")
 	errTaken    = errors.New("another request goes on with the upload")
 	errWhole    = errors.New("the upload is whole")
+
+	errNotJSON    = errors.New("body is not said to be JSON")
+	errBadHook    = errors.New("body is no webhook")
+	errNoHook     = errors.New("no such webhook")
+	errManyHooks  = errors.New("the user has as many webhooks as there may be")
+	errNoDelivery = errors.New("no such delivery")
+	errDisabled   = errors.New("webhook is disabled")
 
 	errNoPage = errors.New("no such page")
 	errMethod = errors.New("method not allowed")
@@ -94,6 +103,13 @@ var answers = web.Errors{
 	{Err: errOffset, Refusal: web.Refusal{Code: http.StatusConflict, Text: "Upload-Offset is not where the upload ends: ask with HEAD"}},
 	{Err: errTaken, Refusal: web.Refusal{Code: http.StatusConflict, Text: "another request goes on with this upload"}},
 	{Err: errWhole, Refusal: web.Refusal{Code: http.StatusConflict, Text: "the upload is whole: delete its job"}},
+
+	{Err: errNotJSON, Refusal: web.Refusal{Code: http.StatusUnsupportedMediaType, Text: "send JSON, with Content-Type: application/json"}},
+	{Err: errBadHook, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: `the body must be {"url": "https://example.com/path"}`}},
+	{Err: errNoHook, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "no such webhook"}},
+	{Err: errManyHooks, Refusal: web.Refusal{Code: http.StatusConflict, Text: fmt.Sprintf("a user may have %d webhooks: delete one first", hook.MaxEach)}},
+	{Err: errNoDelivery, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "no such delivery"}},
+	{Err: errDisabled, Refusal: web.Refusal{Code: http.StatusConflict, Text: "the webhook is disabled: a test that its receiver accepts enables it"}},
 
 	{Err: errNoPage, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "not found"}},
 	{Err: errMethod, Refusal: web.Refusal{Code: http.StatusMethodNotAllowed, Text: "method not allowed"}},

@@ -52,6 +52,12 @@ type Config struct {
 	Ring   func(ctx context.Context, j job.Job) error // rings for the job as read from the ledger: doorbell.Doorbell's
 	Rules  job.Rules
 
+	// Webhooks; all are required, too.
+	Hooks          Hooks
+	Deliveries     Deliveries
+	CheckHook      func(url string) error // says, for a user, what is wrong with where a webhook is to lead
+	KeepDeliveries time.Duration          // in the log, after their last change
+
 	Arrivals Arrivals // of Videos; without them uploads cannot be resumed
 
 	Backlog     func(ctx context.Context) (job.Backlog, error)    // what metrics tell of all jobs; nil tells nothing
@@ -148,6 +154,8 @@ func (s *Service) Routes() http.Handler {
 	r.Get("/jobs/{id}", h(s.user(s.showJob)))
 	r.Post("/jobs/{id}/retry", h(s.user(s.retryJob)))
 	r.Delete("/jobs/{id}", h(s.user(s.deleteJob)))
+
+	s.routeWebhooks(r)
 
 	if s.cfg.Arrivals != nil {
 		s.routeResumable(r)

@@ -22,6 +22,7 @@ import (
 	"mp3converter/internal/embedded"
 	"mp3converter/internal/gateway"
 	"mp3converter/internal/job"
+	"mp3converter/internal/outside"
 	"mp3converter/internal/web"
 )
 
@@ -51,6 +52,8 @@ type system struct {
 
 	ledger       *embedded.Ledger
 	videos, mp3s *embedded.Files
+	hooks        embedded.Hooks
+	deliveries   embedded.Deliveries
 	dir          string
 	authServer   *httptest.Server
 
@@ -83,8 +86,9 @@ func start(t *testing.T, tweak ...func(*rig, *gateway.Config)) *rig {
 	t.Cleanup(auth.Close)
 	cfg := gateway.Config{
 		Auth: auth, Videos: r.videos, MP3s: r.mp3s, Ledger: r.ledger, Ring: r.ring, Rules: r.rules, Metrics: r.metrics,
-		Arrivals: r.videos,
+		Arrivals: r.videos, Hooks: db.Hooks(), Deliveries: db.Deliveries(), CheckHook: outside.New(outside.Config{}).CheckURL,
 	}
+	r.hooks, r.deliveries = db.Hooks(), db.Deliveries()
 	for _, tweak := range tweak {
 		tweak(r, &cfg)
 	}
