@@ -56,6 +56,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		t.Report(err)
 	}
+	if isStream(resp.Header) {
+		resp.Body = Served().stream(x, resp.Body, t.Report)
+	}
 	return resp, nil
 }
 

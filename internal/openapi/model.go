@@ -72,6 +72,7 @@ type header struct {
 type media struct {
 	Schema  *schema
 	Example yaml.Node
+	Events  ordered[schema] `yaml:"x-events"`
 }
 
 type scheme struct{ Type, Scheme, In, Name, Description string }

@@ -200,6 +200,9 @@ func (m *model) contents(all ordered[media]) []contentView {
 		if s := c.Value.Schema; s != nil && s.Ref == "" {
 			v.Fields = m.fields(*s)
 		}
+		for _, e := range c.Value.Events {
+			v.Fields = append(v.Fields, row{Name: e.Name, Description: e.Value.Description, Type: m.kind(e.Value), Required: true})
+		}
 		views = append(views, v)
 	}
 	return views
