@@ -40,6 +40,7 @@ func (b *Broker) Consume(ctx context.Context, queue string, workers int, handle 
 		b: b, queue: queue, workers: workers, handle: handle, ctx: ctx, late: late,
 		link: newLink[*session](b.cfg.Name + " consuming " + queue), work: make(chan delivery),
 	}
+	b.metrics.consumes(queue)
 	b.register(c.link, true)
 	defer b.register(c.link, false)
 	for range workers {

@@ -34,6 +34,13 @@ func newMetrics(to prometheus.Registerer) metrics {
 	}
 }
 
+// consumes has a queue be counted from 0 on.
+func (m metrics) consumes(queue string) {
+	for _, redelivered := range []string{"false", "true"} {
+		m.deliveries.WithLabelValues(queue, redelivered)
+	}
+}
+
 func (m metrics) delivered(queue string, d amqp.Delivery) {
 	redelivered := "false"
 	if d.Redelivered {

@@ -30,10 +30,11 @@ const (
 
 // How a step ends: the label of the metric.
 const (
-	ok     = "ok"
-	failed = "error"
-	cut    = "cut"   // the process is told to stop, or the job is no longer ours
-	aside  = "aside" // there was nothing to do
+	ok      = "ok"
+	failed  = "error"
+	refused = "refused" // for good: the video is to blame, or the mail server's final no
+	cut     = "cut"     // the process is told to stop, or the job is no longer ours
+	aside   = "aside"   // there was nothing to do
 )
 
 // Stages measures.
@@ -79,9 +80,12 @@ func (s Stages) observe(name Name, result string, took time.Duration) {
 }
 
 func resultOf(ctx context.Context, err error) string {
+	failure := (*job.Failure)(nil)
 	switch {
 	case err == nil:
 		return ok
+	case errors.As(err, &failure), errors.Is(err, job.ErrPermanent):
+		return refused
 	case errors.Is(err, job.ErrBusy), errors.Is(err, job.ErrNotYet), errors.Is(err, job.ErrState), errors.Is(err, fs.ErrNotExist):
 		return aside
 	case errors.Is(err, job.ErrLost), ctx.Err() != nil:

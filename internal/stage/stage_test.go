@@ -29,6 +29,8 @@ func TestAStepIsCountedByHowItEnds(t *testing.T) {
 		{t.Context(), fmt.Errorf("put: %w", job.ErrLost)},
 		{t.Context(), job.ErrBusy},
 		{t.Context(), errors.New("away")},
+		{t.Context(), fmt.Errorf("convert: %w", job.Failing(job.ReasonNoAudio, ""))},
+		{t.Context(), fmt.Errorf("550: %w", job.ErrPermanent)},
 	} {
 		_, end := one.Begin(tt.ctx, stage.Store)
 		end(tt.err)
@@ -44,7 +46,7 @@ func TestAStepIsCountedByHowItEnds(t *testing.T) {
 	for _, m := range families[0].GetMetric() {
 		got[m.GetLabel()[1].GetValue()+" "+m.GetLabel()[0].GetValue()] = m.GetHistogram().GetSampleCount()
 	}
-	want := map[string]uint64{"store ok": 2, "store cut": 2, "store aside": 1, "store error": 1, "wait ok": 1}
+	want := map[string]uint64{"store ok": 2, "store cut": 2, "store aside": 1, "store error": 1, "store refused": 2, "wait ok": 1}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
