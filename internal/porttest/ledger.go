@@ -84,6 +84,10 @@ func filled[T any](t *testing.T, record T) T {
 			f.SetBool(true)
 		case f.Type() == reflect.TypeFor[[]string]():
 			f.Set(reflect.ValueOf([]string{job.NewID(noon), job.NewID(noon)}))
+		case f.Type() == reflect.TypeFor[*job.Arrival]():
+			f.Set(reflect.ValueOf(&job.Arrival{
+				Writer: i, Offset: int64(i) << 32, Hash: []byte{0, 1}, Sums: []byte{2}, Runs: []byte{3}, Tail: []byte{255},
+			}))
 		}
 		if f.IsZero() {
 			t.Fatalf("no idea how to fill %s: teach filled", name)
