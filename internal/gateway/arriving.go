@@ -146,6 +146,7 @@ func (u *arriving) add(ctx context.Context, offset int64, src io.Reader) (last i
 	if u.x.body != nil {
 		defer u.writers.add(id, u.x.user, func() { u.x.body.interrupt(errTaken) })()
 	}
+	ctx = context.WithoutCancel(ctx) // what came is kept when the client goes: then src ends, and Append with it
 	err = service.cfg.Arrivals.Append(ctx, fileOf(u.job), *u.job.Arrival, src, func(ctx context.Context, a job.Arrival) error {
 		return note(trail.Quiet(ctx), func(j *job.Job) error { return j.Advance(time.Now(), service.cfg.Rules, a) })
 	})

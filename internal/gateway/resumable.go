@@ -108,10 +108,10 @@ func (x *exchange) failure() error {
 	switch {
 	case x.refused == 0:
 		return nil
+	case x.body != nil && x.body.failure != nil: // net/http ends the context with the body, so that all else fails, too
+		return x.body.failure
 	case x.err != nil:
 		return x.err
-	case x.body != nil && x.body.failure != nil:
-		return x.body.failure
 	}
 	_, text, _ := strings.Cut(strings.TrimSpace(x.text.String()), ": ") // before it is tusd's name of the error
 	return web.Refuse(x.refused, text)
