@@ -14,12 +14,13 @@ import (
 
 // config is the command's environment.
 type config struct {
-	Listen string          `env:"LISTEN" envDefault:":5000" doc:"host:port of /login, /validate and /logout; keep it inside the cluster"`
+	Listen string          `env:"LISTEN" envDefault:":5000" doc:"host:port of /login, /validate, /logout and /users; keep it inside the cluster"`
 	Secret settings.Secret `env:"JWT_SECRET,required,notEmpty" doc:"key of the tokens, at least 32 bytes, the same in every replica; several with commas between: the first signs, all verify"`
 	Dev    bool            `env:"DEV" doc:"true accepts the JWT_SECRET that manifests/ publishes; for minikube only"`
 	MySQL  database
 
-	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" doc:"networks of the gateways, as 10.244.0.0/16,fd00::/8: their X-Forwarded-For says where a login comes from; without it all come from the gateway"`
+	Operators      settings.Addresses `env:"OPERATORS" doc:"e-mail addresses with commas between, as the user table has them: these users may use /admin, where they see and end everybody's jobs; without it nobody may"`
+	TrustedProxies []netip.Prefix     `env:"TRUSTED_PROXIES" doc:"networks of the gateways, as 10.244.0.0/16,fd00::/8: their X-Forwarded-For says where a login comes from; without it all come from the gateway"`
 	daemon.Settings
 }
 

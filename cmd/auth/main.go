@@ -1,5 +1,5 @@
-// Command auth logs users in and out and says whose a token is. It serves POST /login, /validate and /logout, for the gateway
-// only.
+// Command auth logs users in and out and says whose a token is. It serves POST /login, /validate and /logout, and to
+// operators GET /users, for the gateway only.
 //
 //	auth                       serve; settings are environment variables, auth -h lists them
 //	auth user add|passwd E-MAIL, auth user list, auth user delete E-MAIL
@@ -41,7 +41,8 @@ func run(p *daemon.Process, cfg config) error {
 	p.Needs("mysql", users.Ping)
 	p.Needs("tables", users.Prepared) // apart, for who excludes mysql: a new version must not replace the old one before init.sql has run
 	service := auth.New(auth.Config{
-		Users: users, Failures: users, Revocations: users, Key: key, TrustedProxies: cfg.TrustedProxies, Log: p.Log, Metrics: p.Metrics,
+		Users: users, Failures: users, Revocations: users, Key: key, Operators: cfg.Operators, TrustedProxies: cfg.TrustedProxies,
+		Log: p.Log, Metrics: p.Metrics,
 	})
 	if err := service.Refresh(p.Context()); err != nil { // not without MySQL, but it serves: see Watch
 		p.Log.Warn("tokens that were ended are good until MySQL is there", "err", err)

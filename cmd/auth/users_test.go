@@ -26,6 +26,8 @@ type memory struct {
 	closed int
 }
 
+func (m *memory) Page(context.Context, string, int) ([]user.User, error) { return nil, nil }
+
 func (m *memory) Add(_ context.Context, u user.User) error {
 	if _, taken := m.rows[u.Email]; taken {
 		return fs.ErrExist

@@ -36,6 +36,8 @@ type config struct {
 	Keep    hooks.Keep
 	Courier hooks.Courier
 	settings.Rules
+
+	Operators settings.Addresses `env:"OPERATORS" doc:"e-mail addresses with commas between: these users and the demo user may use /admin, where they see and end everybody's jobs"`
 }
 
 // Validate reports what the variables cannot be.

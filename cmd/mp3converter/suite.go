@@ -143,7 +143,8 @@ func (s *suite) serveGateway() error {
 	}
 	users := s.db.Users()
 	authority := auth.New(auth.Config{
-		Users: users, Failures: users, Revocations: users, Key: key, TrustedProxies: loopback, Log: s.p.Log.With("part", "auth"),
+		Users: users, Failures: users, Revocations: users, Key: key, TrustedProxies: loopback,
+		Operators: append([]string{demoUser}, s.cfg.Operators...), Log: s.p.Log.With("part", "auth"),
 	})
 	if err := authority.Refresh(s.p.Context()); err != nil {
 		return err

@@ -1,5 +1,5 @@
 // Package auth logs users in and out and says whose a token is: POST /login and POST /validate of the original system, and
-// POST /logout. It hashes and compares passwords, has whoever guesses wait, and knows which tokens were ended; where all
+// POST /logout. To operators it lists users. It hashes and compares passwords, has whoever guesses wait, and knows which tokens were ended; where all
 // that is kept, how a token is made (package token), and what a user may do with it are left to others.
 package auth
 
@@ -25,6 +25,8 @@ type Users interface {
 	Find(ctx context.Context, email string) (user.User, error)
 	// ReplacePassword replaces a user's password as it is stored, but only if that still is old; else fs.ErrNotExist.
 	ReplacePassword(ctx context.Context, email, old, hash string) error
+	// Page returns at most limit users, without their passwords, in an order of the store's own: those after the address.
+	Page(ctx context.Context, after string, limit int) ([]user.User, error)
 }
 
 // Config is what a Service is made of. Users to Key are required.
@@ -33,6 +35,9 @@ type Config struct {
 	Failures    Failures
 	Revocations Revocations
 	Key         token.Key
+	// Operators are the addresses of those who may look after everybody's jobs. It is not in their tokens: /validate says it, so
+	// whoever is taken off the list is no operator from the restart on.
+	Operators []string
 	// TrustedProxies are those whose word is taken for who the client is: the gateways.
 	TrustedProxies []netip.Prefix
 
@@ -46,7 +51,7 @@ type Config struct {
 	Metrics prometheus.Registerer // of requests; nil discards
 }
 
-// Service answers /login, /validate and /logout.
+// Service answers /login, /validate, /logout and /users.
 type Service struct {
 	cfg     Config
 	hasher  *hasher
@@ -74,6 +79,8 @@ func New(c Config) *Service {
 var (
 	errMissing     = errors.New("no credentials")
 	errCredentials = errors.New("credentials refused")
+	errNoOperator  = errors.New("not an operator")
+	errPage        = errors.New("limit or after is malformed")
 )
 
 // answers are the contract's. What is in no row is the store being away: 503.
@@ -81,15 +88,18 @@ var answers = web.Errors{
 	{Err: errMissing, Refusal: web.Refusal{Code: http.StatusUnauthorized, Text: "missing credentials"}},
 	{Err: errCredentials, Refusal: web.Refusal{Code: http.StatusUnauthorized, Text: "invalid credentials"}},
 	{Err: token.ErrInvalid, Refusal: web.Refusal{Code: http.StatusForbidden, Text: "not authorized"}},
+	{Err: errNoOperator, Refusal: web.Refusal{Code: http.StatusForbidden, Text: "not authorized"}},
+	{Err: errPage, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "limit must be 1 to 200 and after an address"}},
 	{Err: errBusy, Refusal: web.Unavailable},
 }
 
-// Routes are the service's, by POST only. Call it once: it registers the metrics of requests.
+// Routes are the service's. Call it once: it registers the metrics of requests.
 func (s *Service) Routes() http.Handler {
 	r := chi.NewRouter()
 	r.Use(web.Behind(s.cfg.TrustedProxies), web.Inside, web.Log(s.cfg.Log, s.cfg.Metrics), web.Secure)
 	r.Post("/login", answers.Handle(s.login))
 	r.Post("/validate", answers.Handle(s.validate))
 	r.Post("/logout", answers.Handle(s.logout))
+	r.Get("/users", answers.Handle(s.listUsers))
 	return r
 }

@@ -136,6 +136,17 @@ func (m *memory) ReplacePassword(_ context.Context, email, old, hash string) err
 	return nil
 }
 
+func (m *memory) Page(ctx context.Context, after string, limit int) (page []user.User, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, email := range slices.Sorted(maps.Keys(m.users)) {
+		if email > after && len(page) < limit {
+			page = append(page, user.User{Email: email, Admin: m.users[email].Admin})
+		}
+	}
+	return page, errors.Join(ctx.Err(), m.findErr)
+}
+
 func newMemory(users ...user.User) *memory {
 	m := &memory{users: map[string]user.User{}, tallies: map[user.Slot]tally{}}
 	for _, u := range users {

@@ -41,6 +41,7 @@ func TestQuestionsAreAnsweredFromAnIndex(t *testing.T) {
 		"due deliveries":      {deliveriesDueQuery, []any{"a", 1, 1}, []string{"INDEX deliveries_due (hook=? AND due_at<?)"}},
 		"all of a hook":       {deliveriesClear, []any{"a"}, []string{"INDEX deliveries_"}},
 		"old deliveries":      {deliveriesForget, []any{1}, []string{"INDEX deliveries_changed"}},
+		"a page of users":     {usersQuery, []any{"a", 1}, []string{"PRIMARY KEY (email>?)"}},
 		"what an owner takes": {usageQuery, []any{"a"}, []string{"COVERING INDEX jobs_usage"}},
 	} {
 		t.Run(name, func(t *testing.T) {

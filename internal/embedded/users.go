@@ -20,6 +20,8 @@ func (db *DB) Users() *Users { return &Users{db} }
 // The column's collation ignores case, which keeps addresses apart; a row is meant only by its exact address.
 const exactly = " WHERE email = ?1 AND email = ?1 COLLATE BINARY"
 
+const usersQuery = "SELECT email, admin FROM users WHERE email > ?1 ORDER BY email LIMIT ?2"
+
 // Find returns the row of that address; fs.ErrNotExist if there is none.
 func (s *Users) Find(ctx context.Context, email string) (user.User, error) {
 	who := user.Print(email)
@@ -82,6 +84,22 @@ func (s *Users) List(ctx context.Context) ([]user.User, error) {
 		return nil, fmt.Errorf("list users: %w", err)
 	}
 	return all, nil
+}
+
+// Page returns at most limit rows without their passwords, those after the address, in an order that ignores case.
+func (s *Users) Page(ctx context.Context, after string, limit int) ([]user.User, error) {
+	rows, err := s.db.read.QueryContext(ctx, usersQuery, after, max(0, limit))
+	if err != nil {
+		return nil, fmt.Errorf("list users: %w", err)
+	}
+	page, err := collect(rows, func(scan func(...any) error) (u user.User, err error) {
+		err = scan(&u.Email, &u.Admin)
+		return u, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list users: %w", err)
+	}
+	return page, nil
 }
 
 // ending runs a statement that must change the user's row, and ends their tokens.

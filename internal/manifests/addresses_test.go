@@ -100,6 +100,7 @@ type sample struct {
 	DB     string           `env:"MYSQL_DB"`
 	Proxy  string           `env:"TRUSTED_PROXIES"`
 	Dev    bool             `env:"DEV"`
+	Ops    []string         `env:"OPERATORS"`
 	Drain  settings.Seconds `env:"DRAIN_SECONDS"`
 	Grace  settings.Seconds `env:"GRACE_SECONDS"`
 }

@@ -102,6 +102,9 @@ func unpublished(s, base *Set) []Finding {
 		if o.V.Data["DEV"] != "" {
 			findings = append(findings, o.Find("data[DEV]", "takes published secrets: leave it out here"))
 		}
+		if o.V.Data["OPERATORS"] != "" {
+			findings = append(findings, o.Find("data[OPERATORS]", "lets somebody look after everybody's jobs whose password is published: leave it out here"))
+		}
 	}
 	return findings
 }
@@ -215,6 +218,7 @@ func TestWhatIsPublishedIsFound(t *testing.T) {
 	findings := unpublished(base.Clone(), base)
 	expect(t, findings, "Secret auth-secret: stringData[JWT_SECRET]")
 	expect(t, findings, "ConfigMap auth-configmap: data[DEV]")
+	expect(t, findings, "ConfigMap auth-configmap: data[OPERATORS]")
 }
 
 func TestOverlaysAreFoundAtAnyDepth(t *testing.T) {

@@ -110,6 +110,24 @@ func one(ctx context.Context, db executor, statement string, args ...any) error 
 	return err
 }
 
+// Page returns at most limit rows without their passwords: in the order of the table's collation, those after the address.
+func (d *DB) Page(ctx context.Context, after string, limit int) ([]user.User, error) {
+	rows, err := d.db.QueryContext(ctx, "SELECT email, admin FROM user WHERE email > ? ORDER BY email LIMIT ?", after, limit)
+	if err != nil {
+		return nil, wrap("list users", err)
+	}
+	defer rows.Close()
+	var page []user.User
+	for rows.Next() {
+		var u user.User
+		if err := rows.Scan(&u.Email, &u.Admin); err != nil {
+			return nil, wrap("list users", err)
+		}
+		page = append(page, u)
+	}
+	return page, wrap("list users", rows.Err())
+}
+
 // List returns all rows sorted by the bytes of their addresses.
 func (d *DB) List(ctx context.Context) ([]user.User, error) {
 	users, err := d.all(ctx)

@@ -26,6 +26,8 @@ type Users interface {
 	ReplacePassword(ctx context.Context, email, old, hash string) error
 	// List returns all rows sorted by the bytes of their addresses.
 	List(ctx context.Context) ([]user.User, error)
+	// Page returns at most limit rows without their passwords, in an order of the store's own, and only those after the address.
+	Page(ctx context.Context, after string, limit int) ([]user.User, error)
 	// Delete removes the row; fs.ErrNotExist if there is none of exactly that address.
 	Delete(ctx context.Context, email string) error
 }
@@ -44,6 +46,7 @@ func TestUsers(t *testing.T, open func(t *testing.T) Users) {
 		"an old password is compared byte for byte":      usersReplaceByBytes,
 		"a deleted user is gone and may be added again":  usersDelete,
 		"the list is whole and sorted":                   usersList,
+		"pages have everybody once, and no passwords":    usersPages,
 		"what is no SQL to begin with stays data":        usersOdd,
 		"a context that is over is not a missing person": usersCancelled,
 	} {
@@ -186,6 +189,32 @@ func usersList(t *testing.T, users Users) {
 	zoe := user.User{Email: "Zoe@example.com", Password: "x", Admin: true}
 	mustAdd(t, users, bob, ann, zoe)
 	wantUsers(t, users, zoe, ann, bob)
+}
+
+func usersPages(t *testing.T, users Users) {
+	zoe := user.User{Email: "Zoe@example.com", Password: "x", Admin: true}
+	odd := user.User{Email: `o'brien"--;\@exämple.com`, Password: "x"}
+	mustAdd(t, users, bob, ann, zoe, odd)
+	got := map[string]bool{} // admin
+	for after, pages := "", 0; ; pages++ {
+		page, err := users.Page(t.Context(), after, 2)
+		if err != nil || len(page) > 2 || pages > 3 {
+			t.Fatalf("page %d after %q = %v, %v", pages, after, page, err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, u := range page {
+			if _, before := got[u.Email]; before || u.Password != "" {
+				t.Errorf("%s comes twice, or with the password %q", u.Email, u.Password)
+			}
+			got[u.Email] = u.Admin
+		}
+		after = page[len(page)-1].Email
+	}
+	if diff := cmp.Diff(map[string]bool{bob.Email: false, ann.Email: true, zoe.Email: true, odd.Email: false}, got); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func usersOdd(t *testing.T, users Users) {
