@@ -392,7 +392,14 @@ func TestGarbageIsNamedAndThenRemoved(t *testing.T) {
 	put(dead.ID, "an upload that nobody has committed")
 	alive := job.New(time.Now(), s.Rules, job.NewID(time.Now()), "sid@gmail.com")
 	put(alive.ID, "an upload under way")
-	for _, j := range []job.Job{dead, alive} {
+	inParts := func(end time.Time) (j job.Job) { // its chunks are as old as those of a stray
+		j = job.New(long, s.Rules, s.stray(long), "sid@gmail.com")
+		j.Resumable(long, s.Rules, "a.mp4", job.Standard)
+		j.CleanAt = end
+		return j
+	}
+	resumable, abandoned := inParts(time.Now().Add(time.Hour)), inParts(time.Now().Add(-time.Hour))
+	for _, j := range []job.Job{dead, alive, resumable, abandoned} {
 		if err := s.Ledger.Insert(ctx, j); err != nil {
 			t.Fatal(err)
 		}
@@ -411,6 +418,7 @@ func TestGarbageIsNamedAndThenRemoved(t *testing.T) {
 		plan := s.run("gc --dry-run")
 		s.prints(plan, deleted.ID, "a deleted job: would remove videos "+deleted.ID, "mp3s -", " 5 bytes")
 		s.prints(plan, dead.ID, "an upload that died", "35 bytes")
+		s.prints(plan, abandoned.ID, "an upload that died")
 		s.prints(plan, "videos: would remove 1 chunks of 1 files")
 		s.prints(plan, "mp3s: would remove 0 chunks of 0 files")
 	}
@@ -422,7 +430,9 @@ func TestGarbageIsNamedAndThenRemoved(t *testing.T) {
 	s.prints(did, "videos: removed 1 chunks of 1 files")
 	s.prints(did, deleted.ID, "removed", "5 bytes")
 	s.prints(did, dead.ID, "removed", "35 bytes")
-	for id, want := range map[string]bool{theirs: true, alive.ID: true, stray: false, deleted.ID: false, dead.ID: false} {
+	for id, want := range map[string]bool{
+		theirs: true, alive.ID: true, resumable.ID: true, stray: false, deleted.ID: false, dead.ID: false, abandoned.ID: false,
+	} {
 		if there(id) != want {
 			t.Errorf("%s is there: %v, want %v", id, !want, want)
 		}
