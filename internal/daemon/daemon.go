@@ -155,7 +155,7 @@ func (p *Process) Go(name string, part func(ctx context.Context) error) {
 func (p *Process) Defer(release func()) { p.deferred = append(p.deferred, release) }
 
 // Serve serves h on addr: it listens at once, so that a taken port is an error here, and returns where. When Context ends
-// it takes no more connections and lets the running requests end within Grace; then their own contexts end, with
+// it takes no more connections, closes web.Stopping and lets the running requests end within Grace; then their own contexts end, with
 // web.ErrStopping, and after a few last words their connections.
 func (p *Process) Serve(name, addr string, h http.Handler) (net.Addr, error) {
 	listener, err := new(net.ListenConfig).Listen(p.ctx, "tcp", addr)
@@ -163,7 +163,7 @@ func (p *Process) Serve(name, addr string, h http.Handler) (net.Addr, error) {
 		return nil, fmt.Errorf("listen for %s: %w", name, err)
 	}
 	server := web.NewServer(p.leaving(h), p.Log)
-	requests, cut := context.WithCancelCause(context.WithoutCancel(p.ctx))
+	requests, cut := context.WithCancelCause(web.WithStopping(context.WithoutCancel(p.ctx), p.ctx.Done()))
 	server.BaseContext = func(net.Listener) context.Context { return requests }
 	p.group.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -45,6 +45,11 @@ func child() error {
 			<-r.Context().Done()
 			fmt.Fprint(w, context.Cause(r.Context()))
 		})
+		mux.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintln(os.Stdout, "began")
+			<-web.Stopping(r.Context())
+			fmt.Fprint(w, "bye")
+		})
 		addr, err := p.Serve("http", "127.0.0.1:0", mux)
 		fmt.Fprintln(os.Stdout, addr)
 		return err
@@ -146,6 +151,33 @@ func TestADrainingProcessSendsItsClientsElsewhere(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Error("the draining process keeps its connections")
+}
+
+func TestAnEndlessRequestHearsOfTheSignal(t *testing.T) {
+	cmd, lines, addr := process(t, "3600")
+	said := make(chan string, 1)
+	go func() {
+		defer close(said)
+		resp, err := http.Get("http://" + addr + "/endless")
+		if err != nil {
+			return
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		said <- string(body)
+	}()
+	if !lines.Scan() || lines.Text() != "began" {
+		t.Fatalf("the request did not begin: %q", lines.Text())
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the process ended with %v, want 0", err)
+	}
+	if got := <-said; got != "bye" {
+		t.Errorf("the answer is %q", got)
+	}
 }
 
 func TestARequestThatOutlivesTheGraceIsCutOff(t *testing.T) {

@@ -41,8 +41,11 @@ var hooks string
 //go:embed keep.sql
 var keep string
 
+//go:embed changes.sql
+var changes string
+
 // versions holds what brings a database of version i (PRAGMA user_version) to i+1. Only append: others have the old ones.
-var versions = [...]string{schema, sessions, usage, alternatives, backlog, hooks, keep}
+var versions = [...]string{schema, sessions, usage, alternatives, backlog, hooks, keep, changes}
 
 // readers is how many reads run at once. Each connection has a page cache of 2 MB.
 const readers = 4

@@ -23,7 +23,7 @@ func (db *DB) Jobs() *Ledger {
 		columns: func(j job.Job) []any {
 			return []any{
 				j.ID, j.Version, j.Owner, j.Key, j.Visible(), millis(j.RingAt), millis(j.CleanAt), millis(j.TellAt), j.State,
-				j.VideoBytes + j.MP3Bytes, millis(j.Since),
+				j.VideoBytes + j.MP3Bytes, millis(j.Since), time.Now().UnixMilli(),
 			}
 		},
 		key: func(j *job.Job) (*string, *int64) { return &j.ID, &j.Version },
@@ -36,11 +36,11 @@ const (
 
 	keyQuery = `SELECT body FROM jobs WHERE key = ?`
 
-	insertStatement = `INSERT INTO jobs (id, version, owner, key, visible, ring_at, clean_at, tell_at, state, bytes, since, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertStatement = `INSERT INTO jobs (id, version, owner, key, visible, ring_at, clean_at, tell_at, state, bytes, since,
+		changed, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 	updateStatement = `UPDATE jobs SET version = ?2, owner = ?3, key = ?4, visible = ?5, ring_at = ?6, clean_at = ?7, tell_at = ?8,
-		state = ?9, bytes = ?10, since = ?11, body = ?12 WHERE id = ?1 AND version = ?2 - 1`
+		state = ?9, bytes = ?10, since = ?11, changed = ?12, body = ?13 WHERE id = ?1 AND version = ?2 - 1`
 
 	removeStatement = `DELETE FROM jobs WHERE id = ?`
 

@@ -19,7 +19,7 @@ func TestQuestionsAreAnsweredFromAnIndex(t *testing.T) {
 	}{
 		"a job":               {getQuery, []any{"a"}, []string{"INDEX sqlite_autoindex_jobs_1"}},
 		"a key's job":         {keyQuery, []any{"a"}, []string{"INDEX sqlite_autoindex_jobs_2"}},
-		"a step":              {updateStatement, []any{"a", 2, "b", "c", true, nil, nil, nil, "queued", 1, nil, "{}"}, []string{"INDEX sqlite_autoindex_jobs_1"}},
+		"a step":              {updateStatement, []any{"a", 2, "b", "c", true, nil, nil, nil, "queued", 1, nil, 1, "{}"}, []string{"INDEX sqlite_autoindex_jobs_1"}},
 		"an end":              {removeStatement, []any{"a"}, []string{"INDEX sqlite_autoindex_jobs_1"}},
 		"what is due":         {dueQuery, []any{1, 1}, []string{"INDEX jobs_ring", "INDEX jobs_clean"}},
 		"an owner's jobs":     {listQuery, []any{"a", "b", 1}, []string{"INDEX jobs_owner (owner=? AND id<?)"}},
@@ -42,6 +42,7 @@ func TestQuestionsAreAnsweredFromAnIndex(t *testing.T) {
 		"all of a hook":       {deliveriesClear, []any{"a"}, []string{"INDEX deliveries_"}},
 		"old deliveries":      {deliveriesForget, []any{1}, []string{"INDEX deliveries_changed"}},
 		"a page of users":     {usersQuery, []any{"a", 1}, []string{"PRIMARY KEY (email>?)"}},
+		"an owner's changes":  {changesQuery, []any{"a", 1, 1}, []string{"INDEX jobs_changed (owner=? AND changed>?)"}},
 		"what an owner takes": {usageQuery, []any{"a"}, []string{"COVERING INDEX jobs_usage"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -161,6 +161,9 @@ type claims struct {
 	Exp      int64  `json:"exp"`   // seconds since 1970
 }
 
+// life is for how long they hold.
+func (c claims) life() time.Duration { return time.Until(time.Unix(c.Exp, 0)) }
+
 // claims takes auth's answer apart.
 func (r reply) claims() (c claims, err error) {
 	if err := json.Unmarshal(r.body, &c); err != nil {
@@ -228,15 +231,20 @@ func (r reply) refusal() *web.Refusal {
 // user lets only requests with a good token through to h, and tells it whose.
 func (s *Service) user(h func(w http.ResponseWriter, r *http.Request, user string) error) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		authorization, err := credentials(r)
-		if err != nil {
-			return err
-		}
-		c, err := s.cfg.Auth.validate(r.Context(), authorization)
+		c, err := s.authorize(r)
 		if err != nil {
 			return err
 		}
 		web.Note(r.Context(), "user", c.Username)
 		return h(w, r, c.Username)
 	}
+}
+
+// authorize returns what the request's token says, if it is good.
+func (s *Service) authorize(r *http.Request) (claims, error) {
+	authorization, err := credentials(r)
+	if err != nil {
+		return claims{}, err
+	}
+	return s.cfg.Auth.validate(r.Context(), authorization)
 }

@@ -42,6 +42,8 @@ func TestTokensAreJudgedBeforeAnythingElse(t *testing.T) {
 				{path: "/download", method: http.MethodHead},
 				{path: "/jobs"},
 				{path: "/jobs/no-id"},
+				{path: "/jobs/no-id/events"},
+				{path: "/events"},
 				{path: "/jobs/no-id/retry", method: http.MethodPost},
 				{path: "/jobs/no-id", method: http.MethodDelete},
 			} {

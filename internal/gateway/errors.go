@@ -39,6 +39,7 @@ var (
 	errNoFile    = errors.New("no such file")
 	errRanges    = errors.New("too many ranges")
 	errNoJob     = errors.New("no such job")
+	errWatched   = errors.New("too many streams of events at once")
 	errNotFailed = errors.New("job has not failed")
 	errBadPage   = errors.New("limit or before is malformed")
 
@@ -95,6 +96,7 @@ var answers = web.Errors{
 	{Err: errNoFile, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "no such file"}},
 	{Err: errRanges, Refusal: web.Refusal{Code: http.StatusRequestedRangeNotSatisfiable, Text: "too many ranges"}},
 	{Err: errNoJob, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "no such job"}},
+	{Err: errWatched, Refusal: web.Refusal{Code: http.StatusServiceUnavailable, Text: "too many streams of events at once, try again later", RetryAfter: 10 * time.Second}},
 	{Err: errNotFailed, Refusal: web.Refusal{Code: http.StatusConflict, Text: "only a failed job can be retried"}},
 	{Err: ErrNoVideo, Refusal: web.Refusal{Code: http.StatusConflict, Text: "the uploaded file is gone: upload it again"}},
 	{Err: errBadPage, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "limit must be 1 to 200 and before a job's id"}},

@@ -52,6 +52,11 @@ func (l ledger) List(ctx context.Context, owner, before string, limit int) (jobs
 	return jobs, err
 }
 
+func (l ledger) Changes(ctx context.Context, owner string, since time.Time, limit int) (all []job.Change, err error) {
+	err = l.around("changes", func() error { all, err = l.Ledger.Changes(ctx, owner, since, limit); return err })
+	return all, err
+}
+
 func (l ledger) Usage(ctx context.Context, owner string) (u job.Usage, err error) {
 	err = l.around("usage", func() error { u, err = l.Ledger.Usage(ctx, owner); return err })
 	return u, err

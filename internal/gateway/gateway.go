@@ -39,6 +39,7 @@ type Ledger interface {
 	ByMP3(ctx context.Context, owner, id string) (job.Job, error)
 	AllByMP3(ctx context.Context, id string) ([]job.Job, error)
 	List(ctx context.Context, owner, before string, limit int) ([]job.Job, error)
+	Changes(ctx context.Context, owner string, since time.Time, limit int) ([]job.Change, error)
 	Usage(ctx context.Context, owner string) (job.Usage, error)
 	Rounds
 }
@@ -70,11 +71,14 @@ type Config struct {
 	QuotaJobs      int           // of one user queued, converting or being uploaded; 0 is no limit
 	MaxUnfinished  int           // resumable uploads of one user that are not whole; 0 is 100
 	MaxDownloads   int           // at once; 0 is 256. Each holds some 4 MiB of read-ahead
+	MaxStreams     int           // of events at once; 0 is 1000. Each holds a connection and some 50 KiB
+	MaxStreamsEach int           // of one user at once; 0 is 20
 	Stall          time.Duration // patience with a silent sender, twice as long with a reader for each 32 KiB under way; 0 is 30 s
 	SweepEvery     time.Duration // 0 is 10 s
 
 	Links link.Key // verifies the links in mails; zero: there are none
 
+	Streams        Streams
 	TrustedProxies []netip.Prefix // those whose word is taken for who the client is
 
 	Log     *slog.Logger          // nil discards
@@ -87,6 +91,11 @@ func (c Config) withDefaults() Config {
 	c.MaxUploadsEach = cmp.Or(c.MaxUploadsEach, max(1, c.MaxUploads*3/4))
 	c.MaxUnfinished = cmp.Or(c.MaxUnfinished, 100)
 	c.MaxDownloads = cmp.Or(c.MaxDownloads, 256)
+	c.MaxStreams = cmp.Or(c.MaxStreams, 1000)
+	c.MaxStreamsEach = cmp.Or(c.MaxStreamsEach, 20)
+	c.Streams.Poll = cmp.Or(c.Streams.Poll, time.Second)
+	c.Streams.Beat = cmp.Or(c.Streams.Beat, 15*time.Second)
+	c.Streams.Check = cmp.Or(c.Streams.Check, time.Minute)
 	c.Stall = cmp.Or(c.Stall, 30*time.Second)
 	c.SweepEvery = cmp.Or(c.SweepEvery, 10*time.Second)
 	if c.Log == nil {
@@ -110,6 +119,8 @@ type Service struct {
 	cfg        Config
 	places     *places // of uploads
 	downloads  *places
+	streams    *places
+	feeds      *feeds
 	announcing *slots.Slots
 	cleaner    cleaner
 	sweeper    *sweeper
@@ -122,6 +133,7 @@ func New(cfg Config) *Service {
 	s := &Service{
 		cfg: cfg, places: newPlaces(cfg.MaxUploads, cfg.MaxUploadsEach),
 		downloads: newPlaces(cfg.MaxDownloads, max(1, cfg.MaxDownloads*3/4)), cleaner: newCleaner(cfg), sweeper: newSweeper(cfg),
+		streams: newPlaces(cfg.MaxStreams, cfg.MaxStreamsEach), feeds: newFeeds(cfg),
 		announcing: slots.New(announcers, 3*callTime), // a turn may take two: one to be refused, one to retract
 		received: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_upload_bytes_total", Help: "Bytes of files that were accepted.",
@@ -151,6 +163,8 @@ func (s *Service) Routes() http.Handler {
 	r.Head("/download", h(s.orLink(s.user(s.download))))
 
 	r.Get("/jobs", h(s.user(s.listJobs)))
+	r.Get("/events", h(s.watchJobs))
+	r.Get("/jobs/{id}/events", h(s.watchJob))
 	r.Get("/jobs/{id}", h(s.user(s.showJob)))
 	r.Post("/jobs/{id}/retry", h(s.user(s.retryJob)))
 	r.Delete("/jobs/{id}", h(s.user(s.deleteJob)))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -49,6 +50,7 @@ type system struct {
 	client  *http.Client
 	metrics *prometheus.Registry
 	rules   job.Rules
+	stop    func() // tells the gateway that it is stopping
 
 	ledger       *embedded.Ledger
 	videos, mp3s *embedded.Files
@@ -96,8 +98,12 @@ func start(t *testing.T, tweak ...func(*rig, *gateway.Config)) *rig {
 	r.service = gateway.New(cfg)
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = web.NewServer(r.service.Routes(), slog.New(slog.DiscardHandler))
+	stopping, stop := context.WithCancel(context.Background())
+	r.stop = stop
+	server.Config.BaseContext = func(net.Listener) context.Context { return web.WithStopping(context.Background(), stopping.Done()) }
 	server.Start()
 	t.Cleanup(server.Close)
+	t.Cleanup(stop)
 	r.addr = server.Listener.Addr().String()
 	transport := &http.Transport{ExpectContinueTimeout: wait, MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)

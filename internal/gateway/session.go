@@ -84,7 +84,7 @@ func (s *Service) beginSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	web.Note(r.Context(), "user", c.Username)
-	setCookie(w, r, token, time.Until(time.Unix(c.Exp, 0)))
+	setCookie(w, r, token, c.life())
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 	return nil
 }

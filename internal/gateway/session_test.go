@@ -177,6 +177,7 @@ func asUser() []request {
 		{path: "/download?fid=" + job.NewID(time.Now())},
 		{path: "/jobs"},
 		{path: "/jobs/no-id"},
+		{path: "/jobs/no-id/events"},
 		{path: "/jobs/no-id/retry", method: http.MethodPost},
 		{path: "/jobs/no-id", method: http.MethodDelete},
 	}

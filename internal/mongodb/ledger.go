@@ -24,6 +24,7 @@ type Ledger struct {
 
 func newLedger(c *Client) *Ledger {
 	r := newRecords(c, Jobs, "jobs", "job", func(j *job.Job) (*string, *int64) { return &j.ID, &j.Version })
+	r.stored = func(j job.Job) any { return document{j, time.Now()} }
 	return &Ledger{client: c, jobs: r.in, records: r}
 }
 

@@ -31,11 +31,12 @@ type records[T any] struct {
 	turns  turns
 	name   string                     // of one, for errors
 	key    func(*T) (*string, *int64) // where a record has its id and version
+	stored func(T) any                // what is stored of it; nil: itself
 }
 
 func newRecords[T any](c *Client, of Database, collection, name string, key func(*T) (*string, *int64)) *records[T] {
 	db := c.database(of)
-	return &records[T]{c, db.Collection(collection), turns{client: c, taken: db.Collection("turns")}, name, key}
+	return &records[T]{c, db.Collection(collection), turns{client: c, taken: db.Collection("turns")}, name, key, nil}
 }
 
 // insert stores a new record at version 1; fs.ErrExist if what must be unique is taken.
@@ -44,7 +45,7 @@ func (r *records[T]) insert(ctx context.Context, record T) error {
 	defer cancel()
 	id, version := r.key(&record)
 	*version = 1
-	if _, err := r.in.InsertOne(ctx, record); err != nil {
+	if _, err := r.in.InsertOne(ctx, r.document(record)); err != nil {
 		return fmt.Errorf("insert %s %s: %w", r.name, *id, known(err))
 	}
 	return nil
@@ -103,9 +104,16 @@ func (r *records[T]) replace(ctx context.Context, id string, version int64, next
 	}
 	ctx, cancel := r.client.bound(ctx)
 	defer cancel()
-	res, err := r.in.ReplaceOne(ctx, bson.D{{Key: "_id", Value: id}, {Key: "version", Value: version}}, next)
+	res, err := r.in.ReplaceOne(ctx, bson.D{{Key: "_id", Value: id}, {Key: "version", Value: version}}, r.document(next))
 	r.turns.giveBack(ctx, mine, err)
 	return err == nil && res.MatchedCount == 1, err
+}
+
+func (r *records[T]) document(record T) any {
+	if r.stored == nil {
+		return record
+	}
+	return r.stored(record)
 }
 
 // pause waits before the next try: at random, so that rivals fall out of step, and longer with each one.

@@ -59,6 +59,10 @@ type Ledger interface {
 	Remove(ctx context.Context, id string) error
 	// List returns the owner's Visible jobs, newest (highest id) first, at most limit, only ids below before unless that is "".
 	List(ctx context.Context, owner, before string, limit int) ([]job.Job, error)
+	// Changes returns the owner's jobs, in any state but Uploading, that were last stored at since or later by the clock of whoever
+	// stored them, in milliseconds: the longest ago first, at most limit. A change may show a call's time after its own. What
+	// was removed is not among them. Its cost must not grow with jobs that have not changed since.
+	Changes(ctx context.Context, owner string, since time.Time, limit int) ([]job.Change, error)
 	// Usage returns what the owner's jobs take: all that were stored before the call, in whatever state they are by then. Its
 	// cost may grow with the owner's jobs, not with those of others.
 	Usage(ctx context.Context, owner string) (job.Usage, error)

@@ -21,6 +21,8 @@ type Settings struct {
 	MaxUnfinished  int              `env:"MAX_UNFINISHED_UPLOADS" envDefault:"100" doc:"resumable uploads of one user that are not whole; one more is answered 429"`
 	ResumeHours    float64          `env:"RESUME_HOURS" envDefault:"24" doc:"a resumable upload of which nothing more has come for this long is removed; until then it holds its size in QUOTA_BYTES"`
 	MaxDownloads   int              `env:"MAX_DOWNLOADS" envDefault:"256" doc:"downloads at once, each some 4 MiB of memory; one more is answered 503"`
+	MaxStreams     int              `env:"MAX_STREAMS" envDefault:"1000" doc:"streams of events at once, each some 50 KiB of memory; one more is answered 503"`
+	MaxStreamsEach int              `env:"MAX_STREAMS_PER_USER" envDefault:"20" doc:"streams of events of one user at once"`
 	Stall          settings.Seconds `env:"STALL_SECONDS" envDefault:"30" doc:"a sender silent for this long is cut off with 408"`
 	Sweep          settings.Seconds `env:"SWEEP_SECONDS" envDefault:"10" doc:"how often to look for jobs nobody was rung for, and for garbage"`
 	TrustedProxies []netip.Prefix   `env:"TRUSTED_PROXIES" doc:"networks of the proxies in front, as 10.244.0.0/16,fd00::/8: their X-Forwarded-For says who the client is, their X-Forwarded-Proto whether it speaks TLS; without it whoever connects is"`
@@ -34,6 +36,9 @@ func (s Settings) Validate() error {
 	var mistakes []error
 	if s.MaxUpload < 1 || s.MaxUploads < 1 || s.MaxUploadsEach < 1 || s.MaxUnfinished < 1 || s.MaxDownloads < 1 {
 		mistakes = append(mistakes, errors.New("MAX_UPLOAD_BYTES, MAX_UPLOADS, MAX_UPLOADS_PER_USER, MAX_UNFINISHED_UPLOADS, MAX_DOWNLOADS: each at least 1"))
+	}
+	if s.MaxStreams < 1 || s.MaxStreamsEach < 1 {
+		mistakes = append(mistakes, errors.New("MAX_STREAMS, MAX_STREAMS_PER_USER: each at least 1"))
 	}
 	if s.QuotaBytes < 0 || s.QuotaJobs < 0 {
 		mistakes = append(mistakes, errors.New("QUOTA_BYTES, QUOTA_JOBS: each at least 0, which is no limit"))
@@ -53,6 +58,7 @@ func (s Settings) Apply(c *gateway.Config) {
 	c.QuotaBytes, c.QuotaJobs = s.QuotaBytes, s.QuotaJobs
 	c.MaxUnfinished, c.Rules.ResumeFor = s.MaxUnfinished, time.Duration(s.ResumeHours*float64(time.Hour))
 	c.MaxDownloads = s.MaxDownloads
+	c.MaxStreams, c.MaxStreamsEach = s.MaxStreams, s.MaxStreamsEach
 	c.Stall, c.SweepEvery = s.Stall.D(), s.Sweep.D()
 	c.TrustedProxies = s.TrustedProxies
 }
