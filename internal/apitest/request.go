@@ -45,6 +45,9 @@ func (d *Document) given(op operation, x Exchange) error {
 			mistakes = append(mistakes, fmt.Errorf("%s: %s is required, and the request was accepted without it", parameter, name))
 		}
 		schema := d.get(parameter, "schema")
+		if d.get(schema, "type").value == "array" {
+			schema = d.get(schema, "items") // each item is a parameter of its own, as OpenAPI has it unless told otherwise
+		}
 		for _, v := range values {
 			if v == "" && m["required"] != true {
 				continue // as not given

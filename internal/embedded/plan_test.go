@@ -42,6 +42,7 @@ func TestQuestionsAreAnsweredFromAnIndex(t *testing.T) {
 		"all of a hook":       {deliveriesClear, []any{"a"}, []string{"INDEX deliveries_"}},
 		"old deliveries":      {deliveriesForget, []any{1}, []string{"INDEX deliveries_changed"}},
 		"a page of users":     {usersQuery, []any{"a", 1}, []string{"PRIMARY KEY (email>?)"}},
+		"some of them":        {findQuery, []any{"a", "b", 1, " done ", "best", "a"}, []string{"INDEX jobs_owner (owner=? AND id<?)"}},
 		"an owner's changes":  {changesQuery, []any{"a", 1, 1}, []string{"INDEX jobs_changed (owner=? AND changed>?)"}},
 		"what an owner takes": {usageQuery, []any{"a"}, []string{"COVERING INDEX jobs_usage"}},
 	} {

@@ -52,6 +52,11 @@ func (l ledger) List(ctx context.Context, owner, before string, limit int) (jobs
 	return jobs, err
 }
 
+func (l ledger) Find(ctx context.Context, owner string, f job.Filter, before string, limit int) (jobs []job.Job, err error) {
+	err = l.around("list", func() error { jobs, err = l.Ledger.Find(ctx, owner, f, before, limit); return err })
+	return jobs, err
+}
+
 func (l ledger) Changes(ctx context.Context, owner string, since time.Time, limit int) (all []job.Change, err error) {
 	err = l.around("changes", func() error { all, err = l.Ledger.Changes(ctx, owner, since, limit); return err })
 	return all, err

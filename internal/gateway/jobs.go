@@ -34,9 +34,13 @@ func (s *Service) listJobs(w http.ResponseWriter, r *http.Request, user string) 
 	if err != nil {
 		return err
 	}
+	filter, err := filterOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), callTime)
 	defer cancel()
-	jobs, err := s.cfg.Ledger.List(ctx, user, before, limit+1) // the one more tells whether there is a next page
+	jobs, err := s.cfg.Ledger.Find(ctx, user, filter, before, limit+1) // the one more tells whether there is a next page
 	if err != nil {
 		return fmt.Errorf("list jobs: %w", err)
 	}

@@ -68,6 +68,7 @@ func jobsIndexes() []mongo.IndexModel {
 		index("owner", "_id"),
 		index("owner", "state", "video_bytes", "mp3_bytes"), // all that Usage asks for: it reads no job
 		index("owner", "changed"),
+		index("owner", "state", "_id"),
 		index("state", "_id"),
 		index("state", "dated"),
 		index("mp3"),

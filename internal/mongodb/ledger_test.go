@@ -136,7 +136,7 @@ func TestIndexes(t *testing.T) {
 	}{
 		{c.Videos().files, gridfs}, {c.Videos().chunks, chunks},
 		{c.MP3s().files, gridfs}, {c.MP3s().chunks, chunks},
-		{c.Jobs().jobs, []string{"clean_at_1", "key_1 unique", "mp3_1", "owner_1__id_1", "owner_1_changed_1", "owner_1_state_1_video_bytes_1_mp3_bytes_1", "ring_at_1", "since_1", "state_1__id_1", "state_1_dated_1", "tell_at_1", "tried_1"}},
+		{c.Jobs().jobs, []string{"clean_at_1", "key_1 unique", "mp3_1", "owner_1__id_1", "owner_1_changed_1", "owner_1_state_1__id_1", "owner_1_state_1_video_bytes_1_mp3_bytes_1", "ring_at_1", "since_1", "state_1__id_1", "state_1_dated_1", "tell_at_1", "tried_1"}},
 		{c.hooks.records.in, []string{"next_at_1", "owner_1_slot_1 unique"}},
 		{c.deliveries.records.in, []string{"changed_1", "hook_1__id_1", "hook_1_due_at_1"}},
 	} {

@@ -184,6 +184,11 @@ func TestEveryQuestionOfTheLedgerIsAnsweredFromAnIndex(t *testing.T) {
 		}},
 		{"List", func() { note(l.List(ctx, j.Owner, "", 10)) }},
 		{"List, next page", func() { note(l.List(ctx, j.Owner, j.ID, 10)) }},
+		{"Find", func() { note(l.Find(ctx, j.Owner, job.Filter{Profile: job.Best, Name: "a"}, "", 10)) }},
+		{"Find by state", func() { note(l.Find(ctx, j.Owner, job.Filter{States: []job.State{job.Done}}, j.ID, 10)) }},
+		{"Find by all", func() {
+			note(l.Find(ctx, j.Owner, job.Filter{States: []job.State{job.Done, job.Failed}, Profile: job.Best, Name: "a"}, j.ID, 10))
+		}},
 		{"Changes", func() { note(l.Changes(ctx, j.Owner, now, 10)) }},
 		{"Usage", func() { note(l.Usage(ctx, j.Owner)) }},
 		{"Due", func() { note(l.Due(ctx, now, 10)) }},
@@ -200,17 +205,19 @@ func TestEveryQuestionOfTheLedgerIsAnsweredFromAnIndex(t *testing.T) {
 		{"Remove", func() { note(nil, l.Remove(ctx, j.ID)) }},
 	})
 	// After a semicolon: what is looked at in the jobs found. A job's id and version, and an MP3's id, are of one job; of an
-	// owner's jobs few are invisible; an operator's page of an owner's failed jobs reads that owner's.
+	// owner's jobs few are invisible; a page of an owner's jobs by profile or name reads that owner's.
 	want := map[string]string{
 		"Insert": "", "Get": "find by _id", "ByKey": "find by key", "ByMP3": "find by mp3; owner,state", "AllByMP3": "find by mp3; state", "Undated": "find by state,dated",
 		"Update": "find by _id | update by _id; version", "Remove": "delete by _id",
 		"List": "find by owner,_id; state", "List, next page": "find by owner,_id; state",
-		"Changes": "find by owner,changed; state",
-		"Usage":   "aggregate by owner,_id | aggregate by owner,_id",
-		"Due":     "find by ring_at | find by clean_at",
-		"Backlog": "aggregate by state,_id | aggregate by state,_id | aggregate by state,_id | find by since",
-		"Search":  "find by _id", "Search, next page": "find by _id", "Search by owner": "find by owner,_id",
-		"Search by state": "find by state,_id", "Search by state, next page": "find by state,_id", "Search by both": "find by owner,_id; state",
+		"Find": "find by owner,_id; state,profile,name", "Find by state": "find by owner,state,_id",
+		"Find by all": "find by owner,state,_id; profile,name",
+		"Changes":     "find by owner,changed; state",
+		"Usage":       "aggregate by owner,_id | aggregate by owner,_id",
+		"Due":         "find by ring_at | find by clean_at",
+		"Backlog":     "aggregate by state,_id | aggregate by state,_id | aggregate by state,_id | find by since",
+		"Search":      "find by _id", "Search, next page": "find by _id", "Search by owner": "find by owner,_id",
+		"Search by state": "find by state,_id", "Search by state, next page": "find by state,_id", "Search by both": "find by owner,state,_id",
 		"CleanDue": "find by clean_at", "Untold": "find by tell_at", "Named": "find by _id | find by mp3 | find by tried",
 	}
 	wantPlans(t, want, got)

@@ -29,6 +29,7 @@ func TestLedger(t *testing.T, open func(t *testing.T) Ledger) {
 		"a removed job is forgotten and its key free":              ledgerRemove,
 		"the list is the owner's visible jobs, newest first":       ledgerList,
 		"an mp3's job is found by its owner":                       ledgerByMP3,
+		"what is found passes the filter, page by page":            ledgerFind,
 		"changes are what was stored of the owner since then":      ledgerChanges,
 		"usage is what the owner's jobs take":                      ledgerUsage,
 		"of uploads at once the last sees all":                     ledgerUsageAtOnce,

@@ -459,6 +459,7 @@ func ledgerCancelled(t *testing.T, l Ledger) {
 			return err
 		},
 		"Remove": func() error { return l.Remove(ctx, j.ID) },
+		"Find":   func() error { _, err := l.Find(ctx, owner, job.Filter{}, "", 1); return err },
 		"List":   func() error { _, err := l.List(ctx, owner, "", 1); return err },
 		"Usage":  func() error { _, err := l.Usage(ctx, owner); return err },
 		"Due":    func() error { _, err := l.Due(ctx, noon, 1); return err },

@@ -59,6 +59,8 @@ type Ledger interface {
 	Remove(ctx context.Context, id string) error
 	// List returns the owner's Visible jobs, newest (highest id) first, at most limit, only ids below before unless that is "".
 	List(ctx context.Context, owner, before string, limit int) ([]job.Job, error)
+	// Find is List of the jobs that pass the filter. Its cost may grow with the owner's jobs, not with those of others.
+	Find(ctx context.Context, owner string, f job.Filter, before string, limit int) ([]job.Job, error)
 	// Changes returns the owner's jobs, in any state but Uploading, that were last stored at since or later by the clock of whoever
 	// stored them, in milliseconds: the longest ago first, at most limit. A change may show a call's time after its own. What
 	// was removed is not among them. Its cost must not grow with jobs that have not changed since.
