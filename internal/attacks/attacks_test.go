@@ -27,13 +27,14 @@ type row struct {
 // families are the rows by what is attacked.
 var families = map[string][]row{
 	"tokens": tokens, "login": logins, "objects": objects, "http": requests, "multipart": forms,
-	"sessions": sessions, "media": media, "mail": mails, "links": links, "responses": responses, "platform": platform,
+	"sessions": sessions, "media": media, "mail": mails, "links": links, "webhooks": webhooks, "responses": responses, "platform": platform,
 }
 
 // listed are the numbers of the list of attacks.
 var listed = slices.Concat(
 	span(1, 13), span(15, 30), span(32, 41), span(43, 50), []int{52, 53, 54, 56}, span(58, 62), span(64, 70),
 	span(71, 74), // not the list's: of sessions, which it does not know
+	span(75, 79), // nor these: of webhooks
 	span(80, 82), // nor these: of links in mails
 )
 

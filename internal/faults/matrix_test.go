@@ -29,6 +29,7 @@ var matrix = map[string]func(t *testing.T) []fault{
 	"broker": brokerFaults,
 	"worker": workerFaults,
 	"mail":   mailFaults,
+	"hook":   hookFaults,
 	"all":    alone(allFaults),
 }
 

@@ -211,7 +211,7 @@ var idle = func() {}
 // wipe empties the stores between two runs, while nothing is going on.
 func (r *rig) wipe() {
 	r.t.Helper()
-	for database, collections := range map[string][]string{"jobs": {"jobs", "turns"}, "videos": {"fs.files", "fs.chunks"}, "mp3s": {"fs.files", "fs.chunks"}} {
+	for database, collections := range map[string][]string{"jobs": {"jobs", "turns"}, "videos": {"fs.files", "fs.chunks"}, "mp3s": {"fs.files", "fs.chunks"}, "hooks": {"hooks", "deliveries", "turns"}} {
 		for _, c := range collections {
 			if _, err := r.db.Database(database).Collection(c).DeleteMany(r.t.Context(), bson.D{}); err != nil {
 				r.t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -16,15 +17,19 @@ import (
 
 // Receiver is an endpoint that somebody's webhook leads to. Services reach it with AllowReceivers among their settings.
 type Receiver struct {
-	URL string
+	URL       string
+	Elsewhere string // where it redirects to, if it does
 
 	mu     sync.Mutex
 	got    []Received
 	answer func(n int) int
 }
 
+// ReceiverHost is where receivers are: not where everything else is, so that a service may be allowed to reach them only.
+const ReceiverHost = "127.0.0.2"
+
 // AllowReceivers has webhooks lead to receivers.
-const AllowReceivers = "WEBHOOK_ALLOW=127.0.0.0/8"
+const AllowReceivers = "WEBHOOK_ALLOW=" + ReceiverHost + "/32"
 
 // Received is one request.
 type Received struct {
@@ -40,7 +45,12 @@ type Received struct {
 func NewReceiver(t testing.TB, answer func(n int) int) *Receiver {
 	t.Helper()
 	r := &Receiver{answer: answer}
-	s := httptest.NewServer(r)
+	l, err := net.Listen("tcp", ReceiverHost+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: r}}
+	s.Start()
 	t.Cleanup(s.Close)
 	r.URL = s.URL
 	return r
@@ -67,7 +77,11 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	w.WriteHeader(r.answer(n))
+	status := r.answer(n)
+	if status/100 == 3 {
+		w.Header().Set("Location", r.Elsewhere)
+	}
+	w.WriteHeader(status)
 }
 
 // Got returns all requests so far, and of each whether it is signed with the secret.
