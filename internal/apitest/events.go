@@ -85,4 +85,6 @@ func (e *events) check(name, data string) error {
 	return wrap(schema, err)
 }
 
-func isStream(h http.Header) bool { return strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") }
+func isStream(h http.Header) bool {
+	return strings.HasPrefix(h.Get("Content-Type"), "text/event-stream")
+}

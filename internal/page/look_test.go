@@ -1,4 +1,4 @@
-package page
+package page_test
 
 import (
 	"net/http"
@@ -9,6 +9,7 @@ import (
 
 	"mp3converter/internal/browser"
 	"mp3converter/internal/job"
+	"mp3converter/internal/page"
 )
 
 // sample is one job in each state that a list can show.
@@ -45,14 +46,14 @@ func sample() []job.Job {
 }
 
 // serve is a gateway of which nothing is there but its pages.
-func serve(t *testing.T, page Page) string {
+func serve(t *testing.T, shown page.Page) string {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+StaticRoot, Static)
+	mux.HandleFunc("GET "+page.StaticRoot, page.Static)
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if err := page.Write(w, http.StatusOK); err != nil {
+		if err := shown.Write(w, http.StatusOK); err != nil {
 			t.Error(err)
 		}
 	})
@@ -63,18 +64,18 @@ func serve(t *testing.T, page Page) string {
 
 func TestEveryPageIsAccessible(t *testing.T) {
 	list := sample()
-	for name, page := range map[string]Page{
-		"login":         Login{},
-		"login-refused": Login{Problem: "That e-mail and password do not belong together."},
-		"problem":       Problem{Text: "the file does not fit into your quota: of 1000000 bytes 20 are left, delete jobs that you no longer need"},
-		"empty":         Home{User: "sid@gmail.com", MaxUpload: 4 << 30},
-		"list":          Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list, Older: list[0].ID},
-		"older":         Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list[4:7], Before: list[3].ID},
-		"one":           Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list[4:5], Only: list[4].ID},
+	for name, shown := range map[string]page.Page{
+		"login":         page.Login{},
+		"login-refused": page.Login{Problem: "That e-mail and password do not belong together."},
+		"problem":       page.Problem{Text: "the file does not fit into your quota: of 1000000 bytes 20 are left, delete jobs that you no longer need"},
+		"empty":         page.Home{User: "sid@gmail.com", MaxUpload: 4 << 30},
+		"list":          page.Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list, Older: list[0].ID},
+		"older":         page.Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list[4:7], Before: list[3].ID},
+		"one":           page.Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list[4:5], Only: list[4].ID},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := browser.Open(t, browser.View{})
-			p.Go(serve(t, page))
+			p.Go(serve(t, shown))
 			p.IsAccessible()
 			p.Shots(name)
 		})
