@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -23,6 +24,7 @@ import (
 	"mp3converter/internal/doorbell"
 	"mp3converter/internal/embedded"
 	"mp3converter/internal/gateway"
+	"mp3converter/internal/hook"
 	"mp3converter/internal/job"
 	"mp3converter/internal/link"
 	"mp3converter/internal/notification"
@@ -103,6 +105,24 @@ func (s *suite) recover() error {
 		})
 		if err != nil {
 			return fmt.Errorf("give back job %s: %w", j.ID, err)
+		}
+	}
+	return s.recoverHooks(now)
+}
+
+// recoverHooks does the same for webhooks that somebody was calling.
+func (s *suite) recoverHooks(now time.Time) error {
+	hooks, err := s.db.Hooks().Due(s.p.Context(), now.AddDate(100, 0, 0), math.MaxInt32)
+	if err != nil {
+		return err
+	}
+	for _, h := range hooks {
+		_, err := s.db.Hooks().Update(s.p.Context(), h.ID, func(h *hook.Hook) error {
+			h.Orphaned(now)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("give back webhook %s: %w", h.ID, err)
 		}
 	}
 	return nil

@@ -123,6 +123,14 @@ func (h *Hook) Leave(now time.Time, rules Rules, v Visit) error {
 	return nil
 }
 
+// Orphaned notes that every courier is known to be dead, as when a suite in one process starts: no lease counts.
+func (h *Hook) Orphaned(now time.Time) {
+	if now.Before(h.LeaseUntil) {
+		h.LeaseUntil = time.Time{}
+		h.NextAt = later(stamp(now), h.RestUntil)
+	}
+}
+
 // after is the wait after the n-th try that failed, n from 1; the last one repeats.
 func (r Rules) after(n int) time.Duration { return r.Steps[min(n, len(r.Steps))-1] }
 

@@ -49,6 +49,17 @@ func TestAHookIsClaimedByOneCourier(t *testing.T) {
 	}
 }
 
+func TestNoLeaseOfTheDeadCounts(t *testing.T) {
+	h := New(start, "a@b.c", "https://example.com", 0)
+	h.Orphaned(start)
+	want(t, h.Claim(start, rules), job.ErrState) // nothing to do
+	must(t, h.Wake(start))
+	must(t, h.Claim(start, rules))
+	h.Orphaned(start.Add(time.Second))
+	must(t, h.Claim(start.Add(time.Second), rules))
+	want(t, h.Leave(start.Add(time.Second), rules, Visit{Number: 1}), job.ErrLost)
+}
+
 func TestWhatComesWhileACourierIsAtWorkIsNotForgotten(t *testing.T) {
 	h := New(start, "a@b.c", "https://example.com", 0)
 	must(t, h.Wake(start))
