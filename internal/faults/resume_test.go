@@ -128,7 +128,7 @@ func TestAnUploadOutlivesBothGateways(t *testing.T) {
 		p.Kill()
 		s.conn.Close()
 		if gate == 0 {
-			first = p.Again(t)
+			p.Again(t)
 		}
 		if now := r.offset(1-gate, path); now != at {
 			t.Errorf("%d bytes were durable, now %d are", at, now)

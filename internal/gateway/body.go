@@ -58,7 +58,7 @@ type body struct {
 // Read returns errStalled, errCut, web.ErrStopping, or what interrupt was told, when the body ends too early.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF { //nolint:errorlint // bare, as below
 		b.failure = err
 	}
 	return n, err

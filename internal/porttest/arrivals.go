@@ -172,7 +172,7 @@ func arrivalsInParts(t *testing.T, s Arrivals) {
 			for _, n := range parts {
 				size += n
 			}
-			content := Bytes(uint64(size), size) //nolint:gosec // no secret
+			content := Bytes(uint64(size), size)
 			u := begin(t, s, size)
 			at := 0
 			for _, n := range parts {
