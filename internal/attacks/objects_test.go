@@ -57,14 +57,16 @@ var objects = []row{
 			p.is("before "+before, got, "400 limit must be 1 to 200 and before a job's id")
 		}
 	}},
-	{number: 29, attack: "another's job: show, delete, retry; listing", expected: "404, as an unknown one; lists are empty", try: func(p *probe) {
+	{number: 29, attack: "another's job: show, watch, delete, retry; listing, with filters", expected: "404, as an unknown one; lists are empty", try: func(p *probe) {
 		for _, id := range []string{p.done.ID, p.failed.ID, *p.done.MP3, unknown} {
-			for _, r := range []testsuite.Request{{Path: "/jobs/" + id}, {Method: http.MethodDelete, Path: "/jobs/" + id}, {Method: http.MethodPost, Path: "/jobs/" + id + "/retry"}} {
+			for _, r := range []testsuite.Request{{Path: "/jobs/" + id}, {Path: "/jobs/" + id + "/events"}, {
+				Path: "/jobs/" + id + "/events", Header: http.Header{"Last-Event-Id": {"1"}},
+			}, {Method: http.MethodDelete, Path: "/jobs/" + id}, {Method: http.MethodPost, Path: "/jobs/" + id + "/retry"}} {
 				_, got := p.mine(r)
 				p.is(r.Method+" "+id, got, "404 no such job")
 			}
 		}
-		for _, path := range []string{"/jobs", "/jobs?limit=200", "/jobs?owner=" + p.victim.Email, "/jobs?before=ffffffffffffffffffffffff", "/jobs?username=" + p.victim.Email} {
+		for _, path := range []string{"/jobs", "/jobs?limit=200", "/jobs?owner=" + p.victim.Email, "/jobs?before=ffffffffffffffffffffffff", "/jobs?state=done&state=failed&profile=standard&q=.", "/jobs?username=" + p.victim.Email} {
 			a, got := p.mine(testsuite.Request{Path: path})
 			p.is(path, got, "200")
 			p.is(path, a.Body, `{"jobs":[],"next":null}`)

@@ -242,7 +242,7 @@ func TestForeignIDsAnswerAsUnknownOnesDo(t *testing.T) {
 	done, failed, queued := r.convert(r.upload("video").ID, "sound"), r.fail(r.upload("video").ID), r.upload("video")
 	next := done.ID[:23] + string("0123456789abcdef"[(strings.IndexByte("0123456789abcdef", done.ID[23])+1)%16])
 	for _, form := range []struct{ method, path string }{
-		{"GET", "/download?fid=%s"}, {"HEAD", "/download?fid=%s"}, {"GET", "/jobs/%s"}, {"DELETE", "/jobs/%s"}, {"POST", "/jobs/%s/retry"},
+		{"GET", "/download?fid=%s"}, {"HEAD", "/download?fid=%s"}, {"GET", "/jobs/%s"}, {"GET", "/jobs/%s/events"}, {"DELETE", "/jobs/%s"}, {"POST", "/jobs/%s/retry"},
 	} {
 		for _, accept := range []string{"", "application/json"} {
 			ask := func(id string) answer {
