@@ -164,6 +164,9 @@ func TestADatabaseOfTheFirstVersionGoesOn(t *testing.T) {
 		if u, err := openDB(t, dir).Jobs().Usage(t.Context(), "a@b.c"); err != nil || u != (job.Usage{Stored: 12, Waiting: 1}) {
 			t.Errorf("Usage = %+v, %v", u, err)
 		}
+		if old, err := openDB(t, dir).Jobs().Undated(t.Context(), 10); err != nil || len(old) != 1 || old[0].State != job.Done {
+			t.Errorf("jobs without dates: %+v, %v, want the one that is done", old, err)
+		}
 		users := openDB(t, dir).Users()
 		if u, err := users.Find(t.Context(), "a@b.c"); err != nil || u.Password != "p" {
 			t.Errorf("Find = %+v, %v", u, err)
