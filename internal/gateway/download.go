@@ -31,11 +31,15 @@ func (s *Service) download(w http.ResponseWriter, r *http.Request, user string) 
 		return err
 	}
 	defer s.downloads.leave(user)
-	mp3, err := s.find(r.Context(), user, fid)
+	j, err := s.find(r.Context(), user, fid)
 	if err != nil {
 		return err
 	}
-	return s.sendMP3(w, r, mp3, mime.FormatMediaType("inline", map[string]string{"filename": fid + ".mp3"}))
+	kind, name := "inline", fid+".mp3"
+	if r.URL.Query().Has("save") { // for browsers, which ask the header before they ask the link that was clicked
+		kind, name = "attachment", job.MP3Name(j.Name)
+	}
+	return s.sendMP3(w, r, j.MP3, mime.FormatMediaType(kind, map[string]string{"filename": name}))
 }
 
 // sendMP3 sends an MP3 for which the caller has a place.
@@ -69,9 +73,9 @@ func fidOf(r *http.Request) (string, error) {
 	return fids[0], nil
 }
 
-// find returns the id of the user's MP3 that fid stands for: its own, or its video's. What is somebody else's is not
+// find returns the job of the user's MP3 that fid stands for: its own id, or its video's. What is somebody else's is not
 // found, as what is nobody's.
-func (s *Service) find(ctx context.Context, user, fid string) (string, error) {
+func (s *Service) find(ctx context.Context, user, fid string) (job.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	j, err := s.cfg.Ledger.ByMP3(ctx, user, fid)
@@ -79,24 +83,24 @@ func (s *Service) find(ctx context.Context, user, fid string) (string, error) {
 	case err == nil:
 		return kept(j)
 	case !errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("find the job of mp3 %s: %w", fid, err)
+		return job.Job{}, fmt.Errorf("find the job of mp3 %s: %w", fid, err)
 	}
 	j, err = s.own(ctx, user, fid)
 	if errors.Is(err, errNoJob) || err == nil && j.MP3 == "" {
-		return "", errNoFile
+		return job.Job{}, errNoFile
 	}
 	if err != nil {
-		return "", err
+		return job.Job{}, err
 	}
 	return kept(j)
 }
 
-// kept is the job's MP3, unless it was kept long enough.
-func kept(j job.Job) (mp3 string, err error) {
+// kept is the job, unless its MP3 was kept long enough.
+func kept(j job.Job) (job.Job, error) {
 	if j.MP3Over(time.Now()) {
-		return "", tooLate(j.MP3Until)
+		return job.Job{}, tooLate(j.MP3Until)
 	}
-	return j.MP3, nil
+	return j, nil
 }
 
 // etag is strong: no file ever changes.

@@ -169,6 +169,7 @@ func (s *Service) Routes() http.Handler {
 	r.Get("/jobs/{id}", h(s.user(s.showJob)))
 	r.Post("/jobs/{id}/retry", h(s.user(s.retryJob)))
 	r.Delete("/jobs/{id}", h(s.user(s.deleteJob)))
+	r.Post("/jobs/{id}/delete", h(s.user(s.deleteJob))) // for forms, which know no DELETE
 
 	s.routeWebhooks(r)
 

@@ -100,6 +100,9 @@ func (s *Service) retryJob(w http.ResponseWriter, r *http.Request, user string) 
 		return err
 	}
 	s.ringSoon(ctx, j)
+	if web.WantsHTML(r) {
+		return backToPage(w, r)
+	}
 	return web.JSON(w, http.StatusAccepted, j.View())
 }
 
@@ -154,6 +157,9 @@ func (s *Service) deleteJob(w http.ResponseWriter, r *http.Request, user string)
 	}
 	if err := s.cleaner.settle(ctx, j); err != nil {
 		web.Note(ctx, "clean", err)
+	}
+	if web.WantsHTML(r) {
+		return backToPage(w, r)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -44,11 +44,11 @@ func (s *Service) follow(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer s.downloads.leave(j.Owner)
-	mp3, err := kept(j)
+	j, err = kept(j)
 	if err != nil {
 		return err
 	}
-	return s.sendMP3(w, r, mp3, mime.FormatMediaType("attachment", map[string]string{"filename": job.MP3Name(j.Name)}))
+	return s.sendMP3(w, r, j.MP3, mime.FormatMediaType("attachment", map[string]string{"filename": job.MP3Name(j.Name)}))
 }
 
 // linked is the job that the link was made for: while its owner has it, and it has that MP3.

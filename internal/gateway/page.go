@@ -12,9 +12,6 @@ import (
 	"mp3converter/internal/web"
 )
 
-// pageRows is how many jobs the page lists.
-const pageRows = 25
-
 // home is the page for people: their jobs, or where to log in. ?before= a job's id lists older ones, ?job= one alone.
 func (s *Service) home(w http.ResponseWriter, r *http.Request) error {
 	user, err := s.visitor(r)
@@ -69,13 +66,19 @@ func (s *Service) showSome(ctx context.Context, v *page.Home) error {
 	if v.Before != "" && !job.IsID(v.Before) {
 		return errBadPage
 	}
-	jobs, err := s.cfg.Ledger.List(ctx, v.User, v.Before, pageRows+1) // the one more tells whether there are older ones
+	jobs, err := s.cfg.Ledger.List(ctx, v.User, v.Before, page.Rows+1) // the one more tells whether there are older ones
 	if err != nil {
 		return fmt.Errorf("list jobs: %w", err)
 	}
-	if v.Jobs = jobs; len(jobs) > pageRows {
-		v.Jobs, v.Older = jobs[:pageRows], jobs[pageRows-1].ID
+	if v.Jobs = jobs; len(jobs) > page.Rows {
+		v.Jobs, v.Older = jobs[:page.Rows], jobs[page.Rows-1].ID
 	}
+	return nil
+}
+
+// backToPage answers a form of the page that has done what it was for.
+func backToPage(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, "/", http.StatusSeeOther)
 	return nil
 }
 

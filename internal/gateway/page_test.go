@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"mime"
 	"net/http"
 	"strings"
 	"testing"
@@ -119,6 +120,43 @@ func TestABrowserIsToldInAPageWhatIsWrong(t *testing.T) {
 		t.Error("no Retry-After")
 	}
 	r.want(r.do(request{path: "/nothing", header: http.Header{"Accept": {"*/*"}}}), http.StatusNotFound, "not found")
+}
+
+func TestAnMP3IsSavedUnderTheNameOfItsVideo(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	a := r.do(request{path: "/upload", form: []part{{"file", "Überfahrt, 2. Tag.mp4", "video"}}})
+	r.want(a, http.StatusOK, "success!")
+	j := r.convert(strings.TrimPrefix(a.header.Get("Location"), "/jobs/"), "sound")
+	saved := r.do(request{path: "/download?fid=" + j.MP3 + "&save"})
+	r.want(saved, http.StatusOK, "sound")
+	kind, parameters, err := mime.ParseMediaType(saved.header.Get("Content-Disposition"))
+	r.must(err)
+	if kind != "attachment" || parameters["filename"] != "Überfahrt, 2. Tag.mp3" {
+		t.Errorf("Content-Disposition = %q", saved.header.Get("Content-Disposition"))
+	}
+}
+
+// A form of the page is one of a browser that says so; any other client is answered as it was before there was a page.
+func TestThePagesFormsLeadBackToIt(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	failed, deleted := r.fail(r.upload("video").ID), r.upload("video")
+	for name, q := range map[string]request{
+		"upload": {path: "/upload", form: []part{{"file", "vid_1.mp4", "video"}}},
+		"retry":  {method: http.MethodPost, path: "/jobs/" + failed.ID + "/retry"},
+		"delete": {method: http.MethodPost, path: "/jobs/" + deleted.ID + "/delete"},
+	} {
+		q.cookie, q.header = mySession, asBrowser.Clone()
+		if a := r.do(q); a.status != http.StatusSeeOther || a.header.Get("Location") != "/" {
+			t.Errorf("%s = %d %q, to %q", name, a.status, a.body, a.header.Get("Location"))
+		}
+	}
+	if state := r.job(failed.ID).State; state != job.Queued {
+		t.Errorf("the job is %s after the retry", state)
+	}
+	r.want(r.do(request{path: "/jobs/" + deleted.ID}), http.StatusNotFound, "no such job")
+	r.want(r.do(request{method: http.MethodPost, path: "/jobs/" + failed.ID + "/delete"}), http.StatusNoContent, "")
 }
 
 func TestThePagesFilesAreKeptByBrowsersForGood(t *testing.T) {

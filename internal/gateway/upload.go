@@ -124,6 +124,9 @@ func (s *Service) skip(r *http.Request) {
 }
 
 func accepted(w http.ResponseWriter, r *http.Request, j job.Job) error {
+	if web.WantsHTML(r) {
+		return backToPage(w, r)
+	}
 	w.Header().Set("Location", "/jobs/"+j.ID)
 	if web.WantsJSON(r) {
 		return web.JSON(w, http.StatusOK, j.View())
