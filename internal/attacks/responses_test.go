@@ -34,7 +34,7 @@ var responses = []row{
 	}},
 	{number: 65, attack: "what answers say of the server; operators' and hidden paths on the public port", expected: "nosniff and its kind everywhere, no banner; 404", try: func(p *probe) {
 		for _, path := range []string{
-			"/", "/metrics", "/livez", "/readyz", "/healthz", "/debug/pprof/", "/debug/pprof/heap", "/debug/vars", "/validate", "/.git/config", "/.env", "/upload/", "//jobs", "/../jobs",
+			"/metrics", "/livez", "/readyz", "/healthz", "/debug/pprof/", "/debug/pprof/heap", "/debug/vars", "/validate", "/.git/config", "/.env", "/upload/", "//jobs", "/../jobs",
 			"/%2e%2e/jobs", "/jobs/../download", "/UPLOAD", "/jobs%00", "/server-status", "/actuator",
 		} {
 			got, _ := p.raw(p.URL, "GET "+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer "+p.me.Token+"\r\n\r\n")

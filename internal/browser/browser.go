@@ -18,7 +18,7 @@ import (
 )
 
 // patience is more than any step takes, on two cores that are busy with other tests too.
-const patience = time.Minute
+const patience = 40 * time.Second
 
 // process is the one browser of the test process. Each Page has a profile of its own in it, as a private window has.
 var process struct {

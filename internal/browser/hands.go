@@ -2,9 +2,11 @@ package browser
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	cdpbrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
@@ -39,16 +41,21 @@ func eval[T any](p *Page, js string) (T, error) {
 	return chromedp.Run(ctx, chromedp.Evaluate[T](js, chromedp.EvalAwaitPromise))
 }
 
-// Await waits until the expression is true. While a page is being left nothing is.
+// Await waits until the expression is true. While a page is being left nothing is. If it never is, a picture is kept of what
+// is there instead.
 func (p *Page) Await(what, js string) {
 	p.t.Helper()
-	testsuite.Eventually(p.t, what, func() bool {
+	const pause = 50 * time.Millisecond
+	for deadline := time.Now().Add(patience); ; time.Sleep(pause) {
 		so, err := eval[bool](p, "!!("+js+")")
-		if p.ctx.Err() != nil {
-			p.t.Fatalf("%s: %v", what, err)
+		if err == nil && so {
+			return
 		}
-		return err == nil && so
-	})
+		if p.ctx.Err() != nil || time.Now().After(deadline) {
+			p.Shot("missing")
+			p.t.Fatalf("not after %v: %s (%v). In its place, and in bin/screenshots/missing.png:\n%s", patience, what, err, p.Text("body"))
+		}
+	}
 }
 
 func quote(s string) string {
@@ -79,12 +86,24 @@ func (p *Page) Go(url string) {
 	p.must(chromedp.Do(ctx, chromedp.Navigate(url)))
 }
 
-// Click scrolls to an element and clicks it with the mouse.
+// Click waits until an element is to be seen, scrolls to it and clicks it with the mouse.
 func (p *Page) Click(selector string) {
 	p.t.Helper()
+	p.Await(selector+" is to be seen", "document.readyState === 'complete' && document.querySelector("+quote(selector)+")?.checkVisibility()")
+	at := p.middle(selector)
 	ctx, cancel := p.step()
 	defer cancel()
-	p.must(chromedp.Do(ctx, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible)))
+	p.must(chromedp.Do(ctx, chromedp.MouseClickXY(at.X, at.Y)))
+}
+
+// point is in CSS pixels of the window.
+type point struct{ X, Y float64 }
+
+// middle scrolls an element into the window and returns where its middle is.
+func (p *Page) middle(selector string) point {
+	p.t.Helper()
+	return Eval[point](p, "(() => { const e = document.querySelector("+quote(selector)+"); e.scrollIntoView({block: 'center', behavior: 'instant'}); "+
+		"const r = e.getBoundingClientRect(); return {X: r.x + r.width / 2, Y: r.y + r.height / 2}; })()")
 }
 
 // Type types a text where the focus is.
@@ -102,6 +121,39 @@ func (p *Page) Fill(selector, text string) {
 	p.Type(text)
 }
 
+// TabTo presses the tabulator until the focus is on what a screen reader would call by that name, which is to be seen then
+// and has to be ahead of where the focus was.
+func (p *Page) TabTo(name string) {
+	p.t.Helper()
+	const most = 20
+	var passed []string
+	for range most {
+		p.Type("\t")
+		at := Eval[struct {
+			Name string
+			Seen bool
+		}](p, `(() => {
+			const e = document.activeElement, label = e.labels?.length && e.tagName !== 'BUTTON' ? e.labels[0].innerText : '';
+			const name = e.ariaLabel || label || e.textContent, outline = [e, e.parentElement].map((x) => getComputedStyle(x).outlineStyle);
+			return {Name: name.replace(/\s+/g, ' ').trim(), Seen: outline.some((o) => o !== 'none')};
+		})()`)
+		if at.Name == name {
+			if !at.Seen {
+				p.t.Errorf("the focus on %q cannot be seen", name)
+			}
+			return
+		}
+		passed = append(passed, at.Name)
+	}
+	p.t.Fatalf("%q is not reached by tabulator, but %q are", name, passed)
+}
+
+// Hide has the page think that nobody sees it, as another tab in front does.
+func (p *Page) Hide(hidden bool) {
+	p.t.Helper()
+	Eval[bool](p, fmt.Sprintf("Object.defineProperty(document, 'hidden', {value: %t, configurable: true}); document.dispatchEvent(new Event('visibilitychange'))", hidden))
+}
+
 // Choose gives files to a field, as the browser's own dialog does.
 func (p *Page) Choose(selector string, files ...string) {
 	p.t.Helper()
@@ -113,8 +165,7 @@ func (p *Page) Choose(selector string, files ...string) {
 // Drag carries files from the desk over the element, and leaves them in the air.
 func (p *Page) Drag(selector string, files ...string) (drop func()) {
 	p.t.Helper()
-	at := Eval[struct{ X, Y float64 }](p, "(() => { const e = document.querySelector("+quote(selector)+"); e.scrollIntoView({block: 'center'}); "+
-		"const r = e.getBoundingClientRect(); return {X: r.x + r.width / 2, Y: r.y + r.height / 2}; })()")
+	at := p.middle(selector)
 	event := func(kind input.DispatchDragEventType) {
 		p.t.Helper()
 		const copying = 1

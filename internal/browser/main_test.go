@@ -21,8 +21,8 @@ func somebody(t *testing.T, s *testsuite.Suite) *testsuite.Person {
 }
 
 // login logs in on the page.
-func login(p *browser.Page, s *testsuite.Suite, who *testsuite.Person) {
-	p.Go(s.URL)
+func login(p *browser.Page, url string, who *testsuite.Person) {
+	p.Go(url)
 	p.Fill("#email", who.Email)
 	p.Fill("#password", testsuite.Password)
 	p.Click("button.main")

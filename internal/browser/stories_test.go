@@ -1,22 +1,112 @@
 package browser_test
 
 import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"mp3converter/internal/browser"
+	"mp3converter/internal/testmedia"
 	"mp3converter/internal/testsuite"
 )
 
-func TestSomebodyLogsInAndOut(t *testing.T) {
-	s := testsuite.OneProgram(t)
-	who := somebody(t, s.Suite)
+// The stories of the page, all on one suite, whose conversions take as long as the sound plays.
+func TestStories(t *testing.T) {
+	s := testsuite.OneProgram(t, "FFMPEG="+testsuite.SlowFFmpeg(t), "SANDBOX=off").Suite
+	for name, story := range map[string]func(*testing.T, *testsuite.Suite){
+		"from the login to a playing MP3":              theMainJob,
+		"a wrong password, and logging out":            theDoor,
+		"a video without sound, on a phone":            theFailedVideo,
+		"a connection that breaks":                     theLostConnection,
+		"a reload in the middle of an upload":          theReload,
+		"without JavaScript":                           withoutScripts,
+		"by keyboard alone":                            byKeyboard,
+		"a job that ends while the window is not seen": theHiddenWindow,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			story(t, s)
+		})
+	}
+}
+
+// named is a copy of a file under a name that people see.
+func named(t *testing.T, file, name string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(testsuite.Read(t, file)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// heavy is a video of that size, most of which is nothing.
+func heavy(t *testing.T, name string, size int) string {
+	t.Helper()
+	clip := []byte(testsuite.Read(t, testsuite.Clip(t)))
+	free := make([]byte, size-len(clip))
+	binary.BigEndian.PutUint32(free, uint32(len(free)))
+	copy(free[4:], "free")
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, append(clip, free...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func theMainJob(t *testing.T, s *testsuite.Suite) {
+	who := somebody(t, s)
+	p := browser.Open(t, browser.View{})
+	saved := p.Downloads()
+	login(p, s.URL, who)
+	p.IsAccessible()
+	p.TabTo("Sound")
+	p.Type("v") // Voice
+
+	clip := testmedia.Clip(t, testmedia.Spec{Seconds: 5})
+	drop := p.Drag(".drop", named(t, clip, "Überfahrt, 2. Tag.mp4"))
+	p.Await("the page takes it", "document.body.classList.contains('dropping')")
+	p.Shot("dropping")
+	drop()
+	p.Shows("#jobs h3", "Überfahrt, 2. Tag.mp4")
+	p.Await("progress is live", "(() => { const bar = document.querySelector('#jobs progress'); return bar && bar.value > 0 && bar.value < 100; })()")
+	p.IsAccessible()
+	p.Shot("converting")
+	p.Shows("#jobs .ready", "Ready")
+	p.Shows("#live", "Überfahrt, 2. Tag.mp4 is ready")
+	p.Shows("#jobs .facts", "0:05")
+	p.Shows("#jobs .facts", "Voice")
+
+	p.Click("[data-play]")
+	p.Await("the MP3 plays", "document.querySelector('audio').currentTime > .3 && !document.querySelector('audio').paused")
+	if seconds := browser.Eval[float64](p, "document.querySelector('audio').duration"); seconds < 4.9 || seconds > 5.1 {
+		t.Errorf("it lasts %g s, want 5", seconds)
+	}
+	p.IsAccessible()
+	p.Shots("playing")
+	p.Click("a[download]")
+	mp3 := filepath.Join(t.TempDir(), "mp3.mp3")
+	if err := os.WriteFile(mp3, saved("Überfahrt, 2. Tag.mp3"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testsuite.Lasts(t, mp3, testmedia.Duration(t, clip))
+	who.Login(t)
+	if jobs := who.List(t, "").Jobs; len(jobs) != 1 || jobs[0].Profile != "voice" {
+		t.Errorf("jobs %+v", jobs)
+	}
+}
+
+func theDoor(t *testing.T, s *testsuite.Suite) {
+	who := somebody(t, s)
 	p := browser.Open(t, browser.View{})
 	p.Go(s.URL)
 	p.Fill("#email", who.Email)
 	p.Fill("#password", "wrong")
 	p.Click("button.main")
 	p.Shows("[role=alert]", "do not belong together")
-	p.IsAccessible()
 	p.Fill("#email", who.Email)
 	p.Fill("#password", testsuite.Password)
 	p.Type("\r")
@@ -29,4 +119,165 @@ func TestSomebodyLogsInAndOut(t *testing.T) {
 	p.Shows("h1", "Log in")
 	p.Go(s.URL)
 	p.Shows("h1", "Log in")
+}
+
+func theFailedVideo(t *testing.T, s *testsuite.Suite) {
+	who := somebody(t, s)
+	p := browser.Open(t, browser.View{Phone: true})
+	login(p, s.URL, who)
+	p.Choose("#file", named(t, testmedia.Clip(t, testmedia.Spec{Audio: testmedia.None}), "silent.mp4"))
+	p.Shows("#jobs .failed", "Not converted. The file has no sound. Check that it plays with sound on your device, then upload it again.")
+	p.Shows("#live", "silent.mp4: Not converted.")
+	p.IsAccessible()
+	p.Shots("failed")
+	if wide := browser.Eval[bool](p, "document.documentElement.scrollWidth > innerWidth"); wide {
+		t.Error("the page is wider than the phone")
+	}
+	p.Click("[data-act=retry] button")
+	who.Login(t)
+	testsuite.Eventually(t, "it is tried again", func() bool {
+		jobs := who.List(t, "").Jobs
+		return len(jobs) == 1 && jobs[0].State == "failed" && jobs[0].Attempts == 1 && *jobs[0].Started > ""
+	})
+	p.Shows("#jobs .failed", "Not converted.")
+	p.Click("[popovertarget]")
+	p.Shows(".ask", "Delete silent.mp4 for good?")
+	p.IsAccessible()
+	p.Shot("delete-phone-light")
+	p.Click(".danger")
+	p.Shows("#empty", "Nothing here yet")
+	p.Shows("#live", "silent.mp4 is deleted")
+	if jobs := who.List(t, "").Jobs; len(jobs) != 0 {
+		t.Errorf("jobs %+v, want none", jobs)
+	}
+}
+
+func theLostConnection(t *testing.T, s *testsuite.Suite) {
+	const size = 6 << 20
+	who := somebody(t, s)
+	w := newWire(t, strings.TrimPrefix(s.URL, "http://"))
+	p := browser.Open(t, browser.View{})
+	login(p, w.URL, who)
+	w.CutAfter(4 << 20)
+	before := w.up.Load()
+	p.Choose("#file", heavy(t, "heavy.mp4", size))
+	p.Shows("#uploads .says", "The connection is lost.")
+	p.IsAccessible()
+	p.Shot("lost")
+	w.Mend()
+	p.Shows("#jobs h3", "heavy.mp4")
+	if sent := w.up.Load() - before; sent > size+1<<20 {
+		t.Errorf("%d bytes went up for a file of %d: it did not go on where it stopped", sent, size)
+	}
+	p.Shows("#jobs .ready", "Ready")
+	who.Login(t)
+	if jobs := who.List(t, "").Jobs; len(jobs) != 1 || jobs[0].Bytes != size {
+		t.Errorf("jobs %+v, want one of %d bytes", jobs, size)
+	}
+}
+
+func theReload(t *testing.T, s *testsuite.Suite) {
+	const size = 5 << 20
+	who := somebody(t, s)
+	w := newWire(t, strings.TrimPrefix(s.URL, "http://"))
+	p := browser.Open(t, browser.View{})
+	login(p, w.URL, who)
+	w.CutAfter(3 << 20)
+	before := w.up.Load()
+	video := heavy(t, "heavy.mp4", size)
+	p.Choose("#file", video)
+	p.Shows("#uploads .says", "The connection is lost.")
+	w.Mend()
+	p.Go(w.URL)
+	p.Shows("#uploads .says", "Interrupted. Choose the file again to go on.")
+	p.Choose("#file", video)
+	p.Shows("#jobs h3", "heavy.mp4")
+	if sent := w.up.Load() - before; sent > size+1<<20 {
+		t.Errorf("%d bytes went up for a file of %d: it did not go on where it stopped", sent, size)
+	}
+}
+
+func withoutScripts(t *testing.T, s *testsuite.Suite) {
+	who := somebody(t, s)
+	p := browser.Open(t, browser.View{NoScripts: true})
+	saved := p.Downloads()
+	login(p, s.URL, who)
+	p.Shot("without-scripts")
+	p.Choose("#file", named(t, testsuite.Clip(t), "clip.mp4"))
+	p.Click("#add .main")
+	p.Shows("#jobs h3", "clip.mp4")
+	testsuite.Eventually(t, "it is ready", func() bool {
+		p.Go(s.URL)
+		return browser.Eval[bool](p, "document.querySelector('.ready') !== null")
+	})
+	p.Click(".title a") // reload
+	p.Shows("#jobs .ready", "Ready")
+	p.Shot("without-scripts-ready")
+	p.Click("a[download]")
+	if mp3 := saved("clip.mp3"); !bytes.HasPrefix(mp3, []byte("ID3")) {
+		t.Errorf("the MP3 begins with %.10q", mp3)
+	}
+	p.Click("[popovertarget]")
+	p.Click(".danger")
+	p.Shows("#empty", "Nothing here yet")
+
+	p.Choose("#file", named(t, testmedia.Clip(t, testmedia.Spec{Audio: testmedia.None}), "silent.mp4"))
+	p.Click("#add .main")
+	p.Shows("#jobs h3", "silent.mp4")
+	testsuite.Eventually(t, "it has failed", func() bool {
+		p.Go(s.URL)
+		return browser.Eval[bool](p, "document.querySelector('.failed') !== null")
+	})
+	p.Click("[data-act=retry] button")
+	p.Await("it is tried again", "document.querySelector('#jobs li') && !document.querySelector('.failed')")
+	p.Choose("#file", named(t, testmedia.File(t, ".mp4", nil), "empty.mp4"))
+	p.Click("#add .main")
+	p.Shows(".problem", "The file is empty.")
+}
+
+// byKeyboard never touches the mouse, but for the browser's own dialog to choose a file.
+func byKeyboard(t *testing.T, s *testsuite.Suite) {
+	who := somebody(t, s)
+	p := browser.Open(t, browser.View{})
+	p.Go(s.URL)
+	p.Await("the first field has the focus", "document.activeElement.id === 'email'")
+	p.Type(who.Email + "\t" + testsuite.Password + "\r")
+	p.Shows("h1", "Turn videos into MP3s")
+	p.TabTo("Log out")
+	p.TabTo("Choose videos or drop them here")
+	p.Shot("focus")
+	p.Choose("#file", named(t, testsuite.Clip(t), "clip.mp4"))
+	p.TabTo("Sound")
+	p.Shows("#jobs .ready", "Ready")
+	p.TabTo("Play clip.mp4")
+	p.Type("\r")
+	p.Await("the MP3 plays", "document.querySelector('audio').currentTime > .1")
+	p.Type(" ")
+	p.Await("it is quiet", "document.querySelector('audio').paused")
+	p.TabTo("Download clip.mp3")
+	p.TabTo("Delete clip.mp4")
+	p.Type("\r")
+	p.Await("the question has the focus", "document.activeElement.textContent === 'Keep'")
+	p.Type("\r")
+	p.Await("it is back", "document.activeElement.textContent === 'Delete clip.mp4'")
+	p.Type("\r")
+	p.TabTo("Delete")
+	p.Type("\r")
+	p.Shows("#empty", "Nothing here yet")
+	p.Await("the focus is not lost", "document.activeElement.id === 'jobs-title'")
+}
+
+func theHiddenWindow(t *testing.T, s *testsuite.Suite) {
+	who := s.Someone(t)
+	kept := who.Upload(t, testsuite.Clip(t), "kept.mp4")
+	gone := who.Upload(t, testsuite.Clip(t), "gone.mp4")
+	p := browser.Open(t, browser.View{})
+	login(p, s.URL, who)
+	p.Shows("#jobs h3", "gone.mp4")
+	p.Hide(true)
+	who.Reaches(t, kept, "done")
+	who.Do(t, testsuite.Request{Method: "DELETE", Path: "/jobs/" + gone})
+	p.Hide(false)
+	p.Shows("#jobs .ready", "Ready")
+	p.Await("the other one is gone", "document.querySelectorAll('#jobs li').length === 1")
 }

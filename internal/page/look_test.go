@@ -46,14 +46,14 @@ func sample() []job.Job {
 }
 
 // serve is a gateway of which nothing is there but its pages.
-func serve(t *testing.T, shown page.Page) string {
+func serve(t *testing.T, v page.Page) string {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+page.StaticRoot, page.Static)
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if err := shown.Write(w, http.StatusOK); err != nil {
+		if err := v.Write(w, http.StatusOK); err != nil {
 			t.Error(err)
 		}
 	})
@@ -64,7 +64,7 @@ func serve(t *testing.T, shown page.Page) string {
 
 func TestEveryPageIsAccessible(t *testing.T) {
 	list := sample()
-	for name, shown := range map[string]page.Page{
+	for name, v := range map[string]page.Page{
 		"login":         page.Login{},
 		"login-refused": page.Login{Problem: "That e-mail and password do not belong together."},
 		"problem":       page.Problem{Text: "the file does not fit into your quota: of 1000000 bytes 20 are left, delete jobs that you no longer need"},
@@ -74,10 +74,15 @@ func TestEveryPageIsAccessible(t *testing.T) {
 		"one":           page.Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list[4:5], Only: list[4].ID},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := browser.Open(t, browser.View{})
-			p.Go(serve(t, shown))
+			p.Go(serve(t, v))
 			p.IsAccessible()
-			p.Shots(name)
+			if name == "list" {
+				p.Shots(name)
+			} else {
+				p.Shot(name)
+			}
 		})
 	}
 }

@@ -17,7 +17,7 @@ import (
 var htmlFiles embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"static": staticPath, "size": size, "profiles": func() []choice { return choices },
+	"static": staticPath, "size": size, "limit": func() int { return Rows }, "profiles": func() []choice { return choices },
 }).ParseFS(htmlFiles, "html/*.html"))
 
 // policy lets the page use what comes from the gateway itself and nothing else, so that a file name that slips through the
@@ -38,6 +38,9 @@ type Login struct {
 // Write answers with the page.
 func (l Login) Write(w http.ResponseWriter, code int) error { return write(w, code, "login.html", l) }
 
+// Rows is how many jobs a page lists.
+const Rows = 25
+
 // Home is the page of a user's jobs.
 type Home struct {
 	User      string
@@ -48,8 +51,8 @@ type Home struct {
 	Only      string // the one job that was asked for; empty for the list
 }
 
-// Rows are the jobs as the template shows them.
-func (h Home) Rows() []row {
+// List is the jobs as the template shows them.
+func (h Home) List() []row {
 	rows := make([]row, len(h.Jobs))
 	for i, j := range h.Jobs {
 		rows[i] = row{j}

@@ -1,8 +1,6 @@
 package page
 
 import (
-	"path"
-	"strings"
 	"time"
 
 	"mp3converter/internal/job"
@@ -20,9 +18,7 @@ func (r row) Title() string {
 }
 
 // FileName is what the MP3 is called when it is downloaded.
-func (r row) FileName() string {
-	return strings.TrimSuffix(r.Title(), path.Ext(r.Title())) + ".mp3"
-}
+func (r row) FileName() string { return job.MP3Name(r.Name) }
 
 // Ready reports whether there is an MP3.
 func (r row) Ready() bool { return r.MP3 != "" && r.ended() && !r.over() }
