@@ -3,8 +3,10 @@ package gateway
 import (
 	"net/http"
 	"strconv"
+	"sync"
 
 	"mp3converter/internal/openapi"
+	"mp3converter/internal/page"
 )
 
 // describe serves the API's description for programs.
@@ -13,14 +15,18 @@ func describe(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
+var docsPage = sync.OnceValues(func() (openapi.Page, error) {
+	return openapi.Render(openapi.Site{Style: page.Style(), Icon: page.Icon()})
+})
+
 // docs serves it for people.
 func docs(w http.ResponseWriter, _ *http.Request) error {
-	page, err := openapi.Docs()
+	made, err := docsPage()
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Security-Policy", page.Policy)
-	write(w, "text/html; charset=utf-8", page.HTML)
+	w.Header().Set("Content-Security-Policy", made.Policy)
+	write(w, "text/html; charset=utf-8", made.HTML)
 	return nil
 }
 

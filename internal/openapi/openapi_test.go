@@ -100,7 +100,7 @@ func query(m *model, item pathItem, op *operation) string {
 }
 
 func TestThePageHasAllOfTheDocument(t *testing.T) {
-	page, err := Docs()
+	page, err := Render(Site{Style: "/style.css", Icon: "/icon.svg"})
 	if err != nil {
 		t.Fatal(err)
 	}

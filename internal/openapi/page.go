@@ -10,11 +10,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 
 	"go.yaml.in/yaml/v4"
-
-	"mp3converter/internal/page"
 )
 
 // Page is the document for people.
@@ -23,8 +20,11 @@ type Page struct {
 	Policy string // for the header Content-Security-Policy: the site's style and the page's own, and nothing else
 }
 
-// Docs renders the page, once. An error is a mistake in the document, which tests find.
-var Docs = sync.OnceValues(func() (Page, error) { return render(document) })
+// Site is where the site's style and icon are, which the page has too.
+type Site struct{ Style, Icon string }
+
+// Render makes the page. An error is a mistake in the document, which tests find.
+func Render(site Site) (Page, error) { return render(document, site) }
 
 var (
 	//go:embed page.html
@@ -35,16 +35,16 @@ var (
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"prose": prose, "inline": func(text string) template.HTML { return template.HTML(inline(text)) }, //nolint:gosec // it escapes
-	"lower": strings.ToLower, "site": page.Style, "icon": page.Icon, "style": func() template.CSS { return template.CSS(pageCSS) }, //nolint:gosec // our own file
+	"lower": strings.ToLower, "style": func() template.CSS { return template.CSS(pageCSS) }, //nolint:gosec // our own file
 }).Parse(pageHTML))
 
-func render(text []byte) (Page, error) {
+func render(text []byte, site Site) (Page, error) {
 	m, err := read(text)
 	if err != nil {
 		return Page{}, err
 	}
 	var out bytes.Buffer
-	if err := pageTemplate.Execute(&out, m.page()); err != nil {
+	if err := pageTemplate.Execute(&out, m.page(site)); err != nil {
 		return Page{}, err
 	}
 	style := sha256.Sum256([]byte(pageCSS))
@@ -55,6 +55,7 @@ func render(text []byte) (Page, error) {
 // What the template shows. Texts are the document's.
 type (
 	pageView struct {
+		Site                                 Site
 		Title, Version, Summary, Description string
 		Groups                               []groupView
 		Schemes                              []row
@@ -103,8 +104,8 @@ type (
 	}
 )
 
-func (m *model) page() pageView {
-	v := pageView{Title: m.Info.Title, Version: m.Info.Version, Summary: m.Info.Summary, Description: m.Info.Description, Every: m.headers(m.Every)}
+func (m *model) page(site Site) pageView {
+	v := pageView{Site: site, Title: m.Info.Title, Version: m.Info.Version, Summary: m.Info.Summary, Description: m.Info.Description, Every: m.headers(m.Every)}
 	for _, tag := range m.Tags {
 		all := m.operations(tag.Name)
 		v.Groups = append(v.Groups, groupView{tag.Name, strings.TrimSuffix(tag.Description, "."), byPath(all), all})
