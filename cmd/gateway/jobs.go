@@ -83,7 +83,7 @@ func retryJobs(ctx context.Context, d desk, o order) error {
 
 func failJobs(ctx context.Context, d desk, o order) error {
 	return each(ctx, o.args, func(id string) error {
-		j, err := d.Ledger.Update(ctx, id, func(j *job.Job) error { return j.Stop(time.Now(), d.Rules, o.because) })
+		j, err := gateway.Fail(ctx, id, o.because, d.Rules, d.Ledger.Update)
 		if err != nil {
 			return refused(err, id, j, "only a job that is queued or converting can be ended")
 		}

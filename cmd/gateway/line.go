@@ -8,10 +8,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"mp3converter/internal/job"
 )
@@ -60,7 +57,6 @@ type order struct {
 const (
 	pageSize    = 50
 	maxPageSize = 1000
-	maxBecause  = 500 // bytes; it goes into a mail and into the ledger
 
 	strayAge    = 24 * time.Hour
 	minStrayAge = time.Hour // below it the uploads of others that are under way are near
@@ -141,8 +137,8 @@ func (o order) check() error {
 		return fmt.Errorf("--state: one of %v", job.States)
 	case o.before != "" && !job.IsID(o.before):
 		return errors.New("--before: a job's id has 24 lower-case hex digits")
-	case len(o.because) > maxBecause || !utf8.ValidString(o.because) || strings.ContainsFunc(o.because, unicode.IsControl):
-		return fmt.Errorf("--because: one line of at most %d bytes of UTF-8", maxBecause)
+	case !job.IsBecause(o.because):
+		return errors.New("--because: one line of at most 500 bytes of UTF-8")
 	case o.olderThan < minStrayAge:
 		return fmt.Errorf("--older-than: a time of at least %v, as 24h", minStrayAge)
 	}

@@ -38,6 +38,9 @@ var backlog string
 //go:embed hooks.sql
 var hooks string
 
+//go:embed states.sql
+var states string
+
 //go:embed keep.sql
 var keep string
 
@@ -45,7 +48,7 @@ var keep string
 var changes string
 
 // versions holds what brings a database of version i (PRAGMA user_version) to i+1. Only append: others have the old ones.
-var versions = [...]string{schema, sessions, usage, alternatives, backlog, hooks, keep, changes}
+var versions = [...]string{schema, sessions, usage, alternatives, backlog, hooks, keep, changes, states}
 
 // readers is how many reads run at once. Each connection has a page cache of 2 MB.
 const readers = 4

@@ -50,6 +50,8 @@ const (
 
 	listQuery = `SELECT body FROM jobs WHERE owner = ?1 AND visible AND id < ?2 ORDER BY id DESC LIMIT ?3`
 
+	inStateQuery = `SELECT body FROM jobs WHERE state = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3`
+
 	usageQuery = `SELECT state, count(*), sum(bytes) FROM jobs WHERE owner = ?1 GROUP BY state`
 
 	untoldQuery = `SELECT body FROM jobs WHERE tell_at <= ?1 ORDER BY tell_at LIMIT ?2`
@@ -122,6 +124,15 @@ func (l *Ledger) List(ctx context.Context, owner, before string, limit int) ([]j
 	jobs, err := l.all(ctx, listQuery, owner, cmp.Or(before, beyond), max(0, limit))
 	if err != nil {
 		return nil, fmt.Errorf("list jobs of %s: %w", owner, err)
+	}
+	return jobs, nil
+}
+
+// InState returns jobs in one state, of any owner, newest first, at most limit, only ids below before unless that is "".
+func (l *Ledger) InState(ctx context.Context, state job.State, before string, limit int) ([]job.Job, error) {
+	jobs, err := l.all(ctx, inStateQuery, state, cmp.Or(before, beyond), max(0, limit))
+	if err != nil {
+		return nil, fmt.Errorf("list %s jobs: %w", state, err)
 	}
 	return jobs, nil
 }

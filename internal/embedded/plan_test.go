@@ -25,6 +25,7 @@ func TestQuestionsAreAnsweredFromAnIndex(t *testing.T) {
 		"an owner's jobs":     {listQuery, []any{"a", "b", 1}, []string{"INDEX jobs_owner (owner=? AND id<?)"}},
 		"an mp3's job":        {mp3Query, []any{"a", "b"}, []string{"INDEX jobs_mp3"}},
 		"jobs in a state":     {countQuery, []any{"queued"}, []string{"COVERING INDEX jobs_state"}},
+		"a state's jobs":      {inStateQuery, []any{"queued", "b", 1}, []string{"INDEX jobs_state (state=? AND id<?)"}},
 		"the oldest":          {oldestQuery, nil, []string{"COVERING INDEX jobs_since"}},
 		"jobs without dates":  {undatedQuery, []any{1}, []string{"INDEX jobs_undated"}},
 		"unfinished jobs":     {unfinishedQuery, nil, []string{"INDEX jobs_ring", "INDEX jobs_tell", "INDEX jobs_state"}},

@@ -75,7 +75,12 @@ type reply struct {
 
 // ask posts nothing but the Authorization header and, if it is known, the client's address.
 func (a *Auth) ask(ctx context.Context, path string, authorization []string, client netip.Addr) (reply, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.base+path, http.NoBody)
+	return a.send(ctx, http.MethodPost, path, authorization, client)
+}
+
+// send is ask by any method.
+func (a *Auth) send(ctx context.Context, method, path string, authorization []string, client netip.Addr) (reply, error) {
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, http.NoBody)
 	if err != nil {
 		return reply{}, err
 	}
@@ -157,8 +162,9 @@ func (a *Auth) note(ctx context.Context, well bool) {
 // claims are what auth says of a good token.
 type claims struct {
 	Username string `json:"username"`
-	Admin    any    `json:"admin"` // only true is true: not "true", not 1
-	Exp      int64  `json:"exp"`   // seconds since 1970
+	Admin    any    `json:"admin"`    // only true is true: not "true", not 1
+	Operator bool   `json:"operator"` // may look after everybody's jobs
+	Exp      int64  `json:"exp"`      // seconds since 1970
 }
 
 // life is for how long they hold.

@@ -55,6 +55,13 @@ var (
 	errNoDelivery = errors.New("no such delivery")
 	errDisabled   = errors.New("webhook is disabled")
 
+	errNoOperator = errors.New("not an operator")
+	errNotRunning = errors.New("job is neither queued nor converting")
+	errBecause    = errors.New("because is malformed")
+	errNoLetter   = errors.New("no such dead letter")
+	errCutLetter  = errors.New("of the dead letter only a part was kept")
+	errBadUsers   = errors.New("limit or after is malformed")
+
 	errNoPage = errors.New("no such page")
 	errMethod = errors.New("method not allowed")
 )
@@ -112,6 +119,13 @@ var answers = web.Errors{
 	{Err: errManyHooks, Refusal: web.Refusal{Code: http.StatusConflict, Text: fmt.Sprintf("a user may have %d webhooks: delete one first", hook.MaxEach)}},
 	{Err: errNoDelivery, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "no such delivery"}},
 	{Err: errDisabled, Refusal: web.Refusal{Code: http.StatusConflict, Text: "the webhook is disabled: a test that its receiver accepts enables it"}},
+
+	{Err: errNoOperator, Refusal: web.Refusal{Code: http.StatusForbidden, Text: "for this service's operators only"}},
+	{Err: errNotRunning, Refusal: web.Refusal{Code: http.StatusConflict, Text: "only a job that is queued or converting can be ended"}},
+	{Err: errBecause, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "send because as application/x-www-form-urlencoded: one line of at most 500 bytes"}},
+	{Err: errNoLetter, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "no such dead letter"}},
+	{Err: errCutLetter, Refusal: web.Refusal{Code: http.StatusConflict, Text: "only a part of this letter was kept: it can be discarded, not replayed"}},
+	{Err: errBadUsers, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "limit must be 1 to 200 and after an address"}},
 
 	{Err: errNoPage, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "not found"}},
 	{Err: errMethod, Refusal: web.Refusal{Code: http.StatusMethodNotAllowed, Text: "method not allowed"}},

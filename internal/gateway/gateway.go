@@ -62,6 +62,8 @@ type Config struct {
 
 	Arrivals Arrivals // of Videos; without them uploads cannot be resumed
 
+	Desk *Desk // operators'; without it there is no /admin
+
 	Backlog     func(ctx context.Context) (job.Backlog, error)    // what metrics tell of all jobs; nil tells nothing
 	DeadLetters func(ctx context.Context) (map[string]int, error) // by queue, the same
 
@@ -175,6 +177,10 @@ func (s *Service) Routes() http.Handler {
 
 	if s.cfg.Arrivals != nil {
 		s.routeResumable(r)
+	}
+
+	if s.cfg.Desk != nil {
+		s.routeOperators(r)
 	}
 
 	r.Get("/openapi.yaml", h(describe))

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	sid  = "sid@gmail.com"
 	ann  = "ann@gmail.com"
+	op   = "op@gmail.com"   // the operator
 	wait = 10 * time.Second // for what must come; a test that waits that long has failed
 )
 
@@ -91,6 +92,7 @@ func start(t *testing.T, tweak ...func(*rig, *gateway.Config)) *rig {
 		Arrivals: r.videos, Hooks: db.Hooks(), Deliveries: db.Deliveries(), CheckHook: outside.New(outside.Config{}).CheckURL,
 	}
 	r.hooks, r.deliveries = db.Hooks(), db.Deliveries()
+	cfg.Desk = &gateway.Desk{InState: r.ledger.InState}
 	for _, tweak := range tweak {
 		tweak(r, &cfg)
 	}
@@ -197,7 +199,15 @@ func (r *rig) serveAuth(w http.ResponseWriter, req *http.Request) {
 		fmt.Fprint(w, "not authorized")
 		return
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"username": who, "admin": !guest, "exp": exp, "iat": 1e9})
+	if req.URL.Path == "/users" {
+		fmt.Fprintf(w, `{"users":[{"email":%q,"admin":true,"operator":true}],"next":"x@y.z"}`, strings.Repeat("long", 50)+"@example.com")
+		return
+	}
+	says := map[string]any{"username": who, "admin": !guest, "exp": exp, "iat": 1e9}
+	if who == op {
+		says["operator"] = true
+	}
+	_ = json.NewEncoder(w).Encode(says)
 }
 
 // hasEnded reports whether the token has ended before, and ends it if it is to.

@@ -40,6 +40,11 @@ func (l *Ledger) Search(ctx context.Context, w Wanted, limit int) ([]job.Job, er
 	return jobs, nil
 }
 
+// InState returns jobs in one state, of any owner, newest first, at most limit, only ids below before unless that is "".
+func (l *Ledger) InState(ctx context.Context, state job.State, before string, limit int) ([]job.Job, error) {
+	return l.Search(ctx, Wanted{State: state, Before: before}, limit)
+}
+
 // CleanDue returns the jobs that are to be cleaned, at most limit, the longest due first: Due without those to be rung for.
 // Like Search it is for operators.
 func (l *Ledger) CleanDue(ctx context.Context, now time.Time, limit int) ([]job.Job, error) {

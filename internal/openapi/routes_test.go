@@ -15,7 +15,7 @@ import (
 // all is a gateway with all that brings routes. Nothing of it is called.
 func all() *gateway.Service {
 	var stub struct{ gateway.Arrivals }
-	return gateway.New(gateway.Config{Arrivals: stub})
+	return gateway.New(gateway.Config{Arrivals: stub, Desk: &gateway.Desk{}})
 }
 
 // The document has every route of the gateway, and the gateway every operation of the document.

@@ -34,6 +34,7 @@ func TestLedger(t *testing.T, open func(t *testing.T) Ledger) {
 		"usage is what the owner's jobs take":                      ledgerUsage,
 		"of uploads at once the last sees all":                     ledgerUsageAtOnce,
 		"the backlog is what there is to do":                       ledgerBacklog,
+		"jobs in a state, newest first, whose ever":                ledgerInState,
 		"due is what must be rung or cleaned, the longest first":   ledgerDue,
 		"jobs without dates are those that have ended":             ledgerUndated,
 		"due is limited for each kind":                             ledgerDueLimit,

@@ -9,6 +9,42 @@ import (
 	"mp3converter/internal/job"
 )
 
+func ledgerInState(t *testing.T, l Ledger) {
+	var failed []string // newest first
+	for i := range 3 {
+		j := job.New(noon, job.DefaultRules(), job.NewID(noon.Add(time.Duration(i)*time.Hour)), "somebody@example.com")
+		if err := j.Arrived(noon, job.DefaultRules(), job.File{ID: j.ID}); err != nil {
+			t.Fatal(err)
+		}
+		j = insert(t, l, j)
+		if i == 1 {
+			continue
+		}
+		if _, err := l.Update(t.Context(), j.ID, func(j *job.Job) error { return j.Stop(noon, job.DefaultRules(), "") }); err != nil {
+			t.Fatal(err)
+		}
+		failed = append([]string{j.ID}, failed...)
+	}
+	for name, tt := range map[string]struct {
+		state  job.State
+		before string
+		limit  int
+		want   []string
+	}{
+		"all": {job.Failed, "", 10, failed}, "one": {job.Failed, "", 1, failed[:1]}, "older": {job.Failed, failed[0], 10, failed[1:]},
+		"none": {job.Failed, "", 0, nil}, "of another state": {job.Done, "", 10, nil},
+	} {
+		jobs, err := l.InState(t.Context(), tt.state, tt.before, tt.limit)
+		var got []string
+		for _, j := range jobs {
+			got = append(got, j.ID)
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+}
+
 func ledgerBacklog(t *testing.T, l Ledger) {
 	want := func(queued, converting, converted int, oldest time.Time) {
 		t.Helper()

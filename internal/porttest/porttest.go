@@ -70,6 +70,8 @@ type Ledger interface {
 	Usage(ctx context.Context, owner string) (job.Usage, error)
 	// Backlog returns what there is to do, of all owners. Its cost may grow with what there is to do, not with what is done.
 	Backlog(ctx context.Context) (job.Backlog, error)
+	// InState returns jobs in one state, of any owner, newest first, at most limit, only ids below before unless that is "".
+	InState(ctx context.Context, state job.State, before string, limit int) ([]job.Job, error)
 	// Due returns jobs that are RingDue or CleanDue, at most limit of each, the longest due first; cost independent of how many jobs are not due.
 	Due(ctx context.Context, now time.Time, limit int) ([]job.Job, error)
 	// Untold returns jobs whose TellAt has come, at most limit, the longest due first; cost as of Due.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -14,23 +13,14 @@ import (
 	"mp3converter/internal/job"
 )
 
-// DeadLetter is a message that was given up on: by Consume, or by the broker itself. Nothing in it is to be trusted:
-// whoever may publish has written it.
-type DeadLetter struct {
-	ID     string    // letters that are alike in everything that Replay sends, but for their trails, have one
-	Queue  string    // that it came from, and that Replay sends it to
-	Reason string    // what it died of, "" if nobody noted that
-	Buried time.Time // zero if nobody noted that
-	Bytes  int64     // of the body as it was
-	Cut    bool      // the body as it was is longer than what was buried of it: Replay refuses it
-	Start  []byte    // of the body
-}
+// DeadLetter and ErrCut are package job's.
+type DeadLetter = job.DeadLetter
+
+// ErrCut is why a letter is not replayed whose body was too long to be kept.
+var ErrCut = job.ErrCut
 
 // maxStart bounds DeadLetter.Start, so that a list of many letters is small.
 const maxStart = 200
-
-// ErrCut is why a letter is not replayed whose body was too long to be kept.
-var ErrCut = errors.New("only a part of it was kept")
 
 // DeadLetters is a walk through the dead letters of one queue, for an operator. While it goes on, nobody else sees those
 // that it has come to. Close gives back all that were neither replayed nor discarded; if the process dies instead, the

@@ -146,6 +146,14 @@ func (b *Backend) Buried(ctx context.Context) (map[string]int, error) {
 	return b.Broker.Buried(ctx, b.Queues()...)
 }
 
+// Standing returns how the queues stand.
+func (b *Backend) Standing(ctx context.Context) ([]job.Queue, error) {
+	return b.Broker.Queues(ctx, b.Queues()...)
+}
+
+// Letters are the dead letters of all queues.
+func (b *Backend) Letters() *rabbit.Letters { return b.Broker.Letters(b.Queues()...) }
+
 // Queues are the names of those that ring.
 func (b *Backend) Queues() []string { return []string{b.settings.VideoQueue, b.settings.MP3Queue} }
 
