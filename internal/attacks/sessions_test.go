@@ -55,7 +55,7 @@ var sessions = []row{
 	}},
 	{number: 72, attack: "another site's page retries and deletes the user's jobs", expected: nothingDone, try: func(p *probe) {
 		for _, r := range []testsuite.Request{
-			{Method: http.MethodPost, Path: "/jobs/" + p.failed.ID + "/retry"}, {Method: http.MethodDelete, Path: "/jobs/" + p.failed.ID},
+			{Method: http.MethodPost, Path: "/jobs/" + p.failed.ID + "/retry"}, {Method: http.MethodPost, Path: "/jobs/" + p.failed.ID + "/delete"}, {Method: http.MethodDelete, Path: "/jobs/" + p.failed.ID},
 		} {
 			p.foreignly(func() testsuite.Request { return r }, p.victim.Token)
 		}

@@ -100,7 +100,7 @@ func (s *Service) retryJob(w http.ResponseWriter, r *http.Request, user string) 
 		return err
 	}
 	s.ringSoon(ctx, j)
-	if web.WantsHTML(r) {
+	if fromPage(r) {
 		return backToPage(w, r)
 	}
 	return web.JSON(w, http.StatusAccepted, j.View())
@@ -158,7 +158,7 @@ func (s *Service) deleteJob(w http.ResponseWriter, r *http.Request, user string)
 	if err := s.cleaner.settle(ctx, j); err != nil {
 		web.Note(ctx, "clean", err)
 	}
-	if web.WantsHTML(r) {
+	if fromPage(r) {
 		return backToPage(w, r)
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -76,6 +76,13 @@ func (s *Service) showSome(ctx context.Context, v *page.Home) error {
 	return nil
 }
 
+// fromPage reports whether a form of the page has sent the request: a browser that shows what it gets, by its session. Whoever
+// sends a token is answered by the contract, whatever it accepts.
+func fromPage(r *http.Request) bool {
+	_, token := r.Header["Authorization"]
+	return !token && web.WantsHTML(r)
+}
+
 // backToPage answers a form of the page that has done what it was for.
 func backToPage(w http.ResponseWriter, r *http.Request) error {
 	http.Redirect(w, r, "/", http.StatusSeeOther)

@@ -157,6 +157,8 @@ func TestThePagesFormsLeadBackToIt(t *testing.T) {
 	}
 	r.want(r.do(request{path: "/jobs/" + deleted.ID}), http.StatusNotFound, "no such job")
 	r.want(r.do(request{method: http.MethodPost, path: "/jobs/" + failed.ID + "/delete"}), http.StatusNoContent, "")
+	withToken := r.do(request{path: "/upload", form: file("video"), header: asBrowser.Clone()})
+	r.want(withToken, http.StatusOK, "success!")
 }
 
 func TestThePagesFilesAreKeptByBrowsersForGood(t *testing.T) {

@@ -124,7 +124,7 @@ func (s *Service) skip(r *http.Request) {
 }
 
 func accepted(w http.ResponseWriter, r *http.Request, j job.Job) error {
-	if web.WantsHTML(r) {
+	if fromPage(r) {
 		return backToPage(w, r)
 	}
 	w.Header().Set("Location", "/jobs/"+j.ID)
