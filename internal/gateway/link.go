@@ -13,28 +13,30 @@ import (
 	"mp3converter/internal/web"
 )
 
-// orLink answers requests that bear no credentials but a link's signature. All others are for next, whatever else is in
-// their query: who says who they are, by a token or a session, is asked as ever.
+// orLink answers requests by a good link from a mail, whatever session the browser has: the link says all. Requests with an
+// Authorization header are for next, and so is a link that is no longer good where there is a session to ask.
 func (s *Service) orLink(next web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		authorization, err := credentials(r)
-		if s.cfg.Links.IsZero() || authorization != nil || err != nil || !r.URL.Query().Has(link.Signature) {
+		_, told := r.Header["Authorization"]
+		if told || s.cfg.Links.IsZero() || !r.URL.Query().Has(link.Signature) {
 			return next(w, r)
 		}
-		return s.follow(w, r)
+		l, err := s.cfg.Links.Verify(r.URL.Query(), time.Now())
+		if err == nil {
+			return s.follow(w, r, l)
+		}
+		if session, _ := credentials(r); session != nil {
+			return next(w, r)
+		}
+		if errors.Is(err, link.ErrExpired) {
+			return errLinkExpired
+		}
+		return errBadLink
 	}
 }
 
-// follow sends the MP3 that a mail's link leads to, under the name that its owner knows. Nobody is asked about a link that
-// was not signed by us.
-func (s *Service) follow(w http.ResponseWriter, r *http.Request) error {
-	l, err := s.cfg.Links.Verify(r.URL.Query(), time.Now())
-	switch {
-	case errors.Is(err, link.ErrExpired):
-		return errLinkExpired
-	case err != nil:
-		return errBadLink
-	}
+// follow sends the MP3 that a mail's link leads to, under the name that its owner knows.
+func (s *Service) follow(w http.ResponseWriter, r *http.Request, l link.Link) error {
 	j, err := s.linked(r.Context(), l)
 	if err != nil {
 		return err

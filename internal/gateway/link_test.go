@@ -144,23 +144,32 @@ func TestWhatALinkIsNot(t *testing.T) {
 			}
 		})
 	}
-	// Who says who they are is asked as ever.
+	// A header is asked as ever; a session counts where the link does not.
+	bad := good + "&signature=x"
 	for name, tt := range map[string]struct {
 		token  string
 		header http.Header
 		status int
 		body   string
 	}{
-		"with the owner's token":       {sid, nil, 200, "sound"},
-		"with somebody else's token":   {ann, nil, 404, none},
-		"with a bad token":             {"bad", nil, 403, "not authorized"},
-		"with an empty header":         {"-", http.Header{"Authorization": {""}}, 401, "missing credentials"},
-		"in somebody else's session":   {"-", http.Header{"Cookie": {"session=" + ann}}, 404, none},
-		"in the owner's session":       {"-", http.Header{"Cookie": {"session=" + sid}}, 200, "sound"},
-		"in a session that has ended":  {"-", http.Header{"Cookie": {"session=bad"}}, 403, "not authorized"},
-		"beside another site's cookie": {"-", http.Header{"Cookie": {"theme=dark"}}, 200, "sound"},
+		"with the owner's token":                  {sid, nil, 200, "sound"},
+		"with somebody else's token":              {ann, nil, 404, none},
+		"with a bad token":                        {"bad", nil, 403, "not authorized"},
+		"with an empty header":                    {"-", http.Header{"Authorization": {""}}, 401, "missing credentials"},
+		"in somebody else's session":              {"-", http.Header{"Cookie": {"session=" + ann}}, 200, "sound"},
+		"in the owner's session":                  {"-", http.Header{"Cookie": {"session=" + sid}}, 200, "sound"},
+		"in a session that has ended":             {"-", http.Header{"Cookie": {"session=bad"}}, 200, "sound"},
+		"beside another site's cookie":            {"-", http.Header{"Cookie": {"theme=dark"}}, 200, "sound"},
+		"a bad one, in the owner's session":       {"-", http.Header{"Cookie": {"session=" + sid}}, 200, "sound"},
+		"a bad one, in somebody else's session":   {"-", http.Header{"Cookie": {"session=" + ann}}, 404, none},
+		"a bad one, in a session that has ended":  {"-", http.Header{"Cookie": {"session=bad"}}, 403, "not authorized"},
+		"a bad one, beside another site's cookie": {"-", http.Header{"Cookie": {"theme=dark"}}, 403, ""},
 	} {
-		a := r.do(request{path: "/download?" + good, token: tt.token, header: tt.header})
+		query := good
+		if strings.HasPrefix(name, "a bad one") {
+			query = bad
+		}
+		a := r.do(request{path: "/download?" + query, token: tt.token, header: tt.header})
 		if a.status != tt.status || !strings.Contains(a.body, tt.body) {
 			t.Errorf("%s: %d %q, want %d %q", name, a.status, a.body, tt.status, tt.body)
 		}
