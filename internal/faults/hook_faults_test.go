@@ -58,7 +58,7 @@ func (h hookGround) hit(point failpoint.Point, action string, twice bool) func(t
 		switch action {
 		case "kill":
 			testsuite.Eventually(t, "the process is dead", p.Ended)
-			p = p.Again(t)
+			p.Again(t)
 		case "freeze":
 			h.caller(t)
 			thaw(t, fired, []*testsuite.Process{p})

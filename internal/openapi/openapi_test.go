@@ -36,7 +36,7 @@ func TestTheDocumentIsValid(t *testing.T) {
 
 func TestMistakesOfADocumentAreFound(t *testing.T) {
 	for name, change := range map[string][2]string{
-		"a key that does not exist":     {"      operationId: login\n", "      operationId: login\n      sumary: x\n"},
+		"a key that does not exist":     {"      operationId: login\n", "      operationId: login\n      outline: x\n"},
 		"a reference to nothing":        {"'#/components/responses/NoSuchJob'", "'#/components/responses/NoJob'"},
 		"a path without its parameter":  {"  /jobs/{id}:\n", "  /jobs/{job}:\n"},
 		"an id twice":                   {"operationId: logout", "operationId: login"},
