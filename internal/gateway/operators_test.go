@@ -172,7 +172,49 @@ func TestOthersThanOperatorsAreRefusedAndTheirDeedsNoted(t *testing.T) {
 	if j := r.job(failed.ID); j.Version != failed.Version || len(box.letters) != 1 {
 		t.Errorf("something was done: %+v, %v", j, box.letters)
 	}
-	r.isPage(r.do(request{path: "/admin", token: "-", header: asBrowser.Clone()}), 401, "<h1>Log in</h1>")
+}
+
+func TestALoginAskedForAtAdminLeadsThereAndNeverElsewhere(t *testing.T) {
+	t.Parallel()
+	r, _, _ := startDesk(t)
+	const form = `action="/session?to=%2fadmin"`
+	for _, path := range looks {
+		r.isPage(r.do(request{path: path, token: "-", header: asBrowser.Clone()}), 401, form)
+	}
+	login := func(path, password string) answer {
+		q := loginForm(op, password, "Accept", "text/html")
+		q.path = path
+		return r.do(q)
+	}
+	r.isPage(login("/session?to=%2fadmin", "wrong"), 401, form) // the next try leads there still
+	for to, want := range map[string]string{
+		"": "/", "/admin": "/admin", "//evil.example": "/", "https://evil.example/admin": "/", "/admin/../../evil": "/", `\\evil.example`: "/",
+		"/admin@evil.example": "/", "/admin\r\nX: y": "/", "javascript:alert(1)": "/", "/jobs": "/", "/admin/": "/",
+	} {
+		path := "/session?to=" + url.QueryEscape(to)
+		if a := login(path, "sid123"); a.status != http.StatusSeeOther || a.header.Get("Location") != want {
+			t.Errorf("to %q: %d to %q, want %q", to, a.status, a.header.Get("Location"), want)
+		}
+		if a := login(path, "wrong"); a.status != http.StatusUnauthorized || strings.Contains(a.body, "evil") {
+			t.Errorf("to %q, refused: %d %s", to, a.status, a.body)
+		}
+	}
+}
+
+func TestOnlyAnOperatorsPageLeadsToAdmin(t *testing.T) {
+	t.Parallel()
+	desk, _, _ := startDesk(t)
+	for _, tt := range []struct {
+		*rig
+		who  string
+		want bool
+	}{{desk, op, true}, {desk, sid, false}, {start(t, func(_ *rig, cfg *gateway.Config) { cfg.Desk = nil }), op, false}} {
+		a := tt.do(request{path: "/", cookie: "session=" + tt.who, header: asBrowser.Clone()})
+		tt.isPage(a, http.StatusOK, "Turn videos into MP3s")
+		if got := strings.Contains(a.body, `href="/admin"`); got != tt.want {
+			t.Errorf("%s sees a link to /admin: %v, want %v", tt.who, got, tt.want)
+		}
+	}
 }
 
 func TestOperatorsDeeds(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"mp3converter/internal/job"
 	"mp3converter/internal/page"
@@ -14,7 +15,7 @@ import (
 
 // home is the page for people: their jobs, or where to log in. ?before= a job's id lists older ones, ?job= one alone.
 func (s *Service) home(w http.ResponseWriter, r *http.Request) error {
-	user, err := s.visitor(r)
+	c, err := s.visitor(r)
 	switch {
 	case errors.Is(err, errNoToken):
 		return page.Login{}.Write(w, http.StatusOK)
@@ -25,7 +26,10 @@ func (s *Service) home(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), callTime)
 	defer cancel()
-	v := page.Home{User: user, MaxUpload: s.cfg.MaxUpload, Before: r.URL.Query().Get("before"), Only: r.URL.Query().Get("job")}
+	v := page.Home{
+		User: c.Username, Operator: c.Operator && s.cfg.Desk != nil, MaxUpload: s.cfg.MaxUpload,
+		Before: r.URL.Query().Get("before"), Only: r.URL.Query().Get("job"),
+	}
 	if v.Only != "" {
 		err = s.showOne(ctx, &v)
 	} else {
@@ -38,17 +42,13 @@ func (s *Service) home(w http.ResponseWriter, r *http.Request) error {
 }
 
 // visitor is who looks at the page.
-func (s *Service) visitor(r *http.Request) (string, error) {
-	authorization, err := credentials(r)
+func (s *Service) visitor(r *http.Request) (claims, error) {
+	c, err := s.authorize(r)
 	if err != nil {
-		return "", err
-	}
-	c, err := s.cfg.Auth.validate(r.Context(), authorization)
-	if err != nil {
-		return "", err
+		return claims{}, err
 	}
 	web.Note(r.Context(), "user", c.Username)
-	return c.Username, nil
+	return c, nil
 }
 
 // showOne puts the job that was asked for on the page. One that is gone leaves an empty list.
@@ -109,11 +109,15 @@ func handle(h web.Handler) http.HandlerFunc {
 func refusalPage(r *http.Request, refusal web.Refusal, err error) page.Page {
 	switch {
 	case r.URL.Path == sessionPath && refusal.Code == http.StatusUnauthorized && !errors.Is(err, errNotAdmin):
-		return page.Login{Problem: "This e-mail and this password do not belong together."}
+		return page.Login{Problem: "This e-mail and this password do not belong together.", To: leadsTo(r)}
 	case r.URL.Path == sessionPath:
-		return page.Login{Problem: page.Sentence(refusal.Text)}
+		return page.Login{Problem: page.Sentence(refusal.Text), To: leadsTo(r)}
 	case errors.Is(err, errNoToken), errors.Is(err, errBadToken):
-		return page.Login{Problem: "Please log in first."}
+		to := ""
+		if r.URL.Path == adminPath || strings.HasPrefix(r.URL.Path, adminPath+"/") {
+			to = adminPath
+		}
+		return page.Login{Problem: "Please log in first.", To: to}
 	}
 	return page.Problem{Text: refusal.Text}
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -85,8 +86,17 @@ func (s *Service) beginSession(w http.ResponseWriter, r *http.Request) error {
 	}
 	web.Note(r.Context(), "user", c.Username)
 	setCookie(w, r, token, c.life())
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, cmp.Or(leadsTo(r), "/"), http.StatusSeeOther)
 	return nil
+}
+
+// leadsTo is where the login form leads to, if it is not the site's page. It is one of ours whatever the request says, so that no
+// link to our login can lead elsewhere.
+func leadsTo(r *http.Request) string {
+	if r.URL.Query().Get("to") == adminPath {
+		return adminPath
+	}
+	return ""
 }
 
 // endSession ends the token and forgets the cookie; a token that is no longer good has ended already. While auth is away the

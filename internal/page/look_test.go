@@ -69,7 +69,7 @@ func TestEveryPageIsAccessible(t *testing.T) {
 		"login-refused": page.Login{Problem: "That e-mail and password do not belong together."},
 		"problem":       page.Problem{Text: "the file does not fit into your quota: of 1000000 bytes 20 are left, delete jobs that you no longer need"},
 		"empty":         page.Home{User: "sid@gmail.com", MaxUpload: 4 << 30},
-		"list":          page.Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list, Older: list[0].ID},
+		"list":          page.Home{User: "sid@gmail.com", Operator: true, MaxUpload: 4 << 30, Jobs: list, Older: list[0].ID},
 		"older":         page.Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list[4:7], Before: list[3].ID},
 		"one":           page.Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list[4:5], Only: list[4].ID},
 	} {

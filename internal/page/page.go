@@ -33,6 +33,7 @@ type Page interface {
 // Login is the page for whoever is not logged in.
 type Login struct {
 	Problem string // why the last try failed, a sentence; empty on the first
+	To      string // the page that was asked for, if it is not the user's own
 }
 
 // Write answers with the page.
@@ -44,6 +45,7 @@ const Rows = 25
 // Home is the page of a user's jobs.
 type Home struct {
 	User      string
+	Operator  bool  // may look after everybody's jobs
 	MaxUpload int64 // bytes of one file
 	Jobs      []job.Job
 	Before    string // the list begins below this job; empty for the newest
