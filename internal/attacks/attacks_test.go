@@ -27,7 +27,7 @@ type row struct {
 // families are the rows by what is attacked.
 var families = map[string][]row{
 	"tokens": tokens, "login": logins, "objects": objects, "http": requests, "multipart": forms,
-	"sessions": sessions, "media": media, "mail": mails, "links": links, "webhooks": webhooks, "responses": responses, "platform": platform,
+	"sessions": sessions, "media": media, "mail": mails, "links": links, "webhooks": webhooks, "operators": operators, "responses": responses, "platform": platform,
 }
 
 // listed are the numbers of the list of attacks.
@@ -36,6 +36,7 @@ var listed = slices.Concat(
 	span(71, 74), // not the list's: of sessions, which it does not know
 	span(75, 79), // nor these: of webhooks
 	span(80, 82), // nor these: of links in mails
+	span(83, 85), // nor these: of operators
 )
 
 func span(first, last int) (numbers []int) {

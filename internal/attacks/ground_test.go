@@ -30,9 +30,10 @@ type ground struct {
 	strict string // URL of another gateway of the same suite, with small limits
 	db     *mongo.Client
 
-	victim *testsuite.Person
-	done   testsuite.JobView // the victim's, with an MP3
-	failed testsuite.JobView // the victim's too
+	victim   *testsuite.Person
+	operator *testsuite.Person // by auth's setting; in no user table
+	done     testsuite.JobView // the victim's, with an MP3
+	failed   testsuite.JobView // the victim's too
 
 	places atomic.Uint32 // of clients, handed out so far
 	mu     sync.Mutex
@@ -66,7 +67,9 @@ func newGround(t *testing.T) *ground {
 	g.StartNotification()
 	g.StartConverter(whole, "MAX_DURATION_SECONDS="+strconv.Itoa(int(longest.Seconds())))
 	g.StartGateway(gateways)
-	g.StartAuth(gateways)
+	g.operator = &testsuite.Person{Suite: g.Suite, Email: testsuite.NewAddress()}
+	g.operator.Token = sign(hs256, claims(g.operator.Email, ""))
+	g.StartAuth(gateways, "OPERATORS="+g.operator.Email)
 	g.AllReady(t)
 	in := g.In(t)
 	in.StartGateway(gateways, fmt.Sprintf("MAX_UPLOAD_BYTES=%d", strictUpload), fmt.Sprintf("QUOTA_BYTES=%d", strictQuota),
