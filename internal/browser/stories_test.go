@@ -15,7 +15,7 @@ import (
 
 // The stories of the page, all on one suite, whose conversions take as long as the sound plays.
 func TestStories(t *testing.T) {
-	s := testsuite.OneProgram(t, "FFMPEG="+testsuite.SlowFFmpeg(t), "SANDBOX=off").Suite
+	s := testsuite.OneProgram(t, "FFMPEG="+testsuite.SlowFFmpeg(t), "SANDBOX=off", "OPERATORS="+operator).Suite
 	for name, story := range map[string]func(*testing.T, *testsuite.Suite){
 		"from the login to a playing MP3":              theMainJob,
 		"a wrong password, and logging out":            theDoor,
@@ -25,6 +25,7 @@ func TestStories(t *testing.T) {
 		"without JavaScript":                           withoutScripts,
 		"by keyboard alone":                            byKeyboard,
 		"a job that ends while the window is not seen": theHiddenWindow,
+		"an operator who looks after others' jobs":     theOperator,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
