@@ -2,6 +2,7 @@ package page_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"mp3converter/internal/browser"
+	"mp3converter/internal/page"
 )
 
 // file makes one of the test's own. Its size is odd, so that nothing is where it is by accident.
@@ -160,5 +162,34 @@ func TestAfterAReloadTheSameFileGoesOn(t *testing.T) {
 	}
 	if creations := strings.Count(strings.Join(s.requests(), " "), "POST"); creations != 1 {
 		t.Errorf("%d uploads were begun, want 1", creations)
+	}
+}
+
+func TestScriptsThatDoNotComeLeaveThePlainPage(t *testing.T) {
+	t.Parallel()
+	s := newTus(t)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+page.StaticRoot, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/words.js") { // which the others need
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		page.Static(w, r)
+	})
+	mux.HandleFunc("GET /{$}", s.home)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	p := browser.Open(t, browser.View{})
+	seen := func(selector string) bool {
+		return browser.Eval[bool](p, "document.querySelector('"+selector+"').checkVisibility()")
+	}
+	p.Go(server.URL)
+	if !seen("#add button.plain") || !seen(".title a.plain") || seen("#limit .scripted") {
+		t.Error("without its scripts the page hides what works without them, or promises more")
+	}
+	p.Go(s.URL)
+	p.Await("the page is live", "document.documentElement.classList.contains('runs')")
+	if seen("#add button.plain") || !seen("#limit .scripted") {
+		t.Error("with its scripts the page shows what it does not need")
 	}
 }

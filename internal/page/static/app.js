@@ -3,6 +3,7 @@
 import { follow, show } from './jobs.js';
 import { Queue } from './uploads.js';
 
+document.documentElement.classList.add('runs'); // only now: scripts that do not come leave the plain page
 follow();
 
 const form = document.getElementById('add');
