@@ -1,6 +1,8 @@
 package page_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,20 @@ import (
 	"mp3converter/internal/job"
 	"mp3converter/internal/page"
 )
+
+func TestOperatorsAreOfferedOnlyTriesThatCanHelp(t *testing.T) {
+	t.Parallel()
+	can, cannot := job.Job{ID: "can", State: job.Failed}, job.Job{ID: "cannot", State: job.Failed, VideoGone: true}
+	w := httptest.NewRecorder()
+	if err := (page.Admin{Failed: []job.Job{can, cannot}}).Write(w, http.StatusOK); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]bool{"can": true, "cannot": false} {
+		if got := strings.Contains(w.Body.String(), "/admin/jobs/"+id+"/retry"); got != want {
+			t.Errorf("the job that %s be tried again has the button: %v", id, got)
+		}
+	}
+}
 
 func TestOperatorsPagesAreAccessible(t *testing.T) {
 	list := sample()
