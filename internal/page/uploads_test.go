@@ -193,3 +193,24 @@ func TestScriptsThatDoNotComeLeaveThePlainPage(t *testing.T) {
 		t.Error("with its scripts the page shows what it does not need")
 	}
 }
+
+func TestAnOlderBrowserUploads(t *testing.T) {
+	t.Parallel()
+	s := newTus(t)
+	p := browser.Open(t, browser.View{})
+	p.Go(s.URL)
+	browser.Eval[bool](p, "delete AbortSignal.any && delete AbortSignal.timeout")
+	p.Choose("#file", file(t, "a.mp4", "video "))
+	p.Shows("#jobs", "a.mp4")
+}
+
+func TestABrowserThatCannotUploadSaysSo(t *testing.T) {
+	t.Parallel()
+	s := newTus(t)
+	p := browser.Open(t, browser.View{})
+	p.Go(s.URL)
+	browser.Eval[bool](p, "delete XMLHttpRequest.prototype.send")
+	p.Choose("#file", file(t, "a.mp4", "video "))
+	p.Shows("#uploads .says", "This browser cannot upload it: xhr.send is not a function.")
+	p.Shows("#uploads .pause", "Try again")
+}

@@ -42,6 +42,7 @@ export class Upload {
 				return;
 			} catch (e) {
 				if (e.name === 'AbortError' || e instanceof Refused) throw e;
+				if (e instanceof TypeError) throw new Refused(0, `this browser cannot upload it: ${e.message}`); // no connection is no TypeError here
 				const wait = e.after ?? PATIENCE[Math.min(failures++, PATIENCE.length - 1)];
 				this.handlers.broken(e, wait / 1000);
 				await this.#pause(wait);
@@ -75,12 +76,20 @@ export class Upload {
 	}
 
 	async #request(method, url, headers) {
-		const answer = await fetch(url, {
-			method, headers: { 'Tus-Resumable': VERSION, Accept: 'application/problem+json', ...headers },
-			signal: AbortSignal.any([this.stopper.signal, AbortSignal.timeout(SILENCE)]),
-		}).catch((e) => { throw this.stopper.signal.aborted ? e : new Error('no connection'); });
-		if (!answer.ok) throw refusal(answer.status, answer.headers.get('Retry-After'), await answer.text().catch(() => ''));
-		return answer;
+		const breaker = new AbortController(); // AbortSignal.any is too new for some browsers
+		const abort = () => breaker.abort();
+		const silence = setTimeout(abort, SILENCE);
+		this.stopper.signal.addEventListener('abort', abort);
+		try {
+			const answer = await fetch(url, {
+				method, headers: { 'Tus-Resumable': VERSION, Accept: 'application/problem+json', ...headers }, signal: breaker.signal,
+			}).catch((e) => { throw this.stopper.signal.aborted ? e : new Error('no connection'); });
+			if (!answer.ok) throw refusal(answer.status, answer.headers.get('Retry-After'), await answer.text().catch(() => ''));
+			return answer;
+		} finally {
+			clearTimeout(silence);
+			this.stopper.signal.removeEventListener('abort', abort);
+		}
 	}
 
 	// #send sends the rest by XMLHttpRequest: fetch does not tell how far it is.
