@@ -102,6 +102,9 @@ func (s *tus) answer(h func(w http.ResponseWriter, r *http.Request) int) http.Ha
 			panic(http.ErrAbortHandler)
 		case status >= http.StatusBadRequest:
 			w.Header().Set("Content-Type", "application/problem+json")
+			if status == http.StatusTooManyRequests {
+				w.Header().Set("Retry-After", "1")
+			}
 			w.WriteHeader(status)
 			fmt.Fprintf(w, `{"detail": "the server said %d: of 5000000 bytes 1 are left"}`, status)
 		default:

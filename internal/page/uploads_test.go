@@ -50,6 +50,7 @@ func TestAnUploadGoesOnAfterEveryFault(t *testing.T) {
 	}{
 		"creation cut":         {http.MethodPost, -1, []string{"POST -1", "POST 201", "PATCH 204"}},
 		"creation unavailable": {http.MethodPost, 503, []string{"POST 503", "POST 201", "PATCH 204"}},
+		"creation too early":   {http.MethodPost, 429, []string{"POST 429", "POST 201", "PATCH 204"}},
 		"sending cut":          {http.MethodPatch, -1, []string{"POST 201", "PATCH -1", "HEAD 200", "PATCH 204"}},
 		"another offset":       {http.MethodPatch, 409, []string{"POST 201", "PATCH 409", "HEAD 200", "PATCH 204"}},
 		"still held":           {http.MethodPatch, 423, []string{"POST 201", "PATCH 423", "HEAD 200", "PATCH 204"}},

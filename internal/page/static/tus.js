@@ -144,7 +144,7 @@ export class Upload {
 	}
 }
 
-// refusal tells what passes from what does not. 409 is another offset than ours and 423 an earlier request of ours that the
+// refusal tells what passes from what does not. Whatever says when to ask again passes by itself. 409 is another offset than ours and 423 an earlier request of ours that the
 // server still holds on to: asking again settles both.
 function refusal(status, after, body) {
 	let text = body;
@@ -153,7 +153,7 @@ function refusal(status, after, body) {
 	} catch {
 		// it is the text itself
 	}
-	const passes = status >= 500 || [408, 409, 423, 460].includes(status);
+	const passes = after || status >= 500 || [408, 409, 423, 460].includes(status);
 	if (!passes) return new Refused(status, text || `the server answered ${status}`);
 	const e = new Error(text || 'the server is not available');
 	if (after && status !== 423) e.after = Math.min(Number(after) || 5, 60) * 1000;
