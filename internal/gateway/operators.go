@@ -103,7 +103,7 @@ func (s *Service) audit(r *http.Request, who, what string, err error) {
 
 // done answers a deed: a browser sees the page again.
 func done(w http.ResponseWriter, r *http.Request, back string, code int, value any) error {
-	if web.WantsHTML(r) {
+	if fromPage(r) {
 		http.Redirect(w, r, back, http.StatusSeeOther)
 		return nil
 	}

@@ -76,8 +76,8 @@ func (s *Service) showSome(ctx context.Context, v *page.Home) error {
 	return nil
 }
 
-// fromPage reports whether a form of the page has sent the request: a browser that shows what it gets, by its session. Whoever
-// sends a token is answered by the contract, whatever it accepts.
+// fromPage reports whether a browser that shows what it gets has sent the request, by its session if any: a form of the page or
+// a link. Whoever sends an Authorization is answered by the contract, whatever it accepts: Java's own client says text/html.
 func fromPage(r *http.Request) bool {
 	_, token := r.Header["Authorization"]
 	return !token && web.WantsHTML(r)
@@ -93,7 +93,7 @@ func backToPage(w http.ResponseWriter, r *http.Request) error {
 // a page that says what to do.
 func handle(h web.Handler) http.HandlerFunc {
 	return answers.HandleBy(h, func(w http.ResponseWriter, r *http.Request, refusal web.Refusal, err error) {
-		if !web.WantsHTML(r) {
+		if !fromPage(r) {
 			web.Write(w, r, refusal)
 			return
 		}

@@ -159,6 +159,8 @@ func TestThePagesFormsLeadBackToIt(t *testing.T) {
 	r.want(r.do(request{method: http.MethodPost, path: "/jobs/" + failed.ID + "/delete"}), http.StatusNoContent, "")
 	withToken := r.do(request{path: "/upload", form: file("video"), header: asBrowser.Clone()})
 	r.want(withToken, http.StatusOK, "success!")
+	r.want(r.do(request{path: "/upload", token: "nobody", form: file("video"), header: asBrowser.Clone()}), http.StatusForbidden, "not authorized")
+	r.want(r.do(request{path: "/download?fid=", header: asBrowser.Clone()}), http.StatusBadRequest, "fid is required")
 }
 
 func TestThePagesFilesAreKeptByBrowsersForGood(t *testing.T) {
