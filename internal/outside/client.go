@@ -99,6 +99,8 @@ func plainly(err error) error {
 	switch {
 	case errors.Is(err, errRefused), errors.As(err, &unknown): // one answer for both, or names inside could be guessed
 		return errors.New("the host has no public address")
+	case errors.Is(err, errPlace): // CheckURL lets names pass where the operators allow networks
+		return errors.New("url must be https on port 443, as the host has a public address")
 	case errors.Is(err, context.DeadlineExceeded):
 		return errors.New("no answer in time")
 	case errors.Is(err, context.Canceled):

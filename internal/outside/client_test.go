@@ -117,6 +117,20 @@ func TestANameIsJudgedByWhereItLeadsNow(t *testing.T) {
 	}
 }
 
+// A name may lead where the operators allow it, so its URL is accepted: this is what tells its owner what to change. The
+// addresses are refused before anything is sent.
+func TestAPublicHostIsToldToBeWrongByPortOrScheme(t *testing.T) {
+	cfg := Config{Allow: allow, Resolver: resolver(t, func(int) string { return "93.184.215.14" })}
+	for _, url := range []string{"http://example.com/", "http://example.com:443/", "https://example.com:8443/"} {
+		if err := New(cfg).CheckURL(url); err != nil {
+			t.Errorf("%s is not accepted: %v", url, err)
+		}
+		if status, err := post(t, cfg, url); status != 0 || err == nil || err.Error() != "url must be https on port 443, as the host has a public address" {
+			t.Errorf("%s: %d, %v", url, status, err)
+		}
+	}
+}
+
 func TestNoSpellingOfAPrivateAddressIsCalled(t *testing.T) {
 	s, hits := server(t, inside+":0", ok)
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())

@@ -15,6 +15,9 @@ import (
 // errRefused is why a dial is refused. It says no more: what there is inside is nobody's business outside.
 var errRefused = errors.New("the address is not public")
 
+// errPlace is why a dial of a public address is refused: what is wrong is the scheme or the port.
+var errPlace = errors.New("a public address is called with TLS on port 443 only")
+
 // httpsPort is the only one on which anybody is called whom the operators have not named.
 const httpsPort = 443
 
@@ -57,10 +60,14 @@ func isPublic(addr netip.Addr) bool {
 func (g guard) control(secure bool) func(network, address string, _ syscall.RawConn) error {
 	return func(_, address string, _ syscall.RawConn) error {
 		to, err := netip.ParseAddrPort(address)
-		if err != nil || !g.lets(to, secure) {
+		switch {
+		case err == nil && g.lets(to, secure):
+			return nil
+		case err == nil && isPublic(to.Addr()):
+			return errPlace
+		default:
 			return errRefused
 		}
-		return nil
 	}
 }
 
