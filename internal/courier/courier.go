@@ -50,7 +50,7 @@ type Config struct {
 	// Post sends the body to the URL and returns the status of the answer, or why there is none, in words for the hook's owner.
 	Post    func(ctx context.Context, url string, header http.Header, body string) (status int, err error)
 	Rules   hook.Rules
-	Workers int           // hooks at once; 0 is 8
+	Workers int           // hooks at once, of one owner half as many; 0 is 8
 	Every   time.Duration // between two rounds; 0 is 2 s
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
@@ -59,7 +59,7 @@ type Config struct {
 // Service is a courier. Tell and Run may run in parallel.
 type Service struct {
 	cfg    Config
-	places chan struct{} // as many as hooks are visited
+	places *places
 	nudged chan struct{} // holds one: there may be something to do
 	took   *prometheus.HistogramVec
 }
@@ -71,7 +71,7 @@ func New(cfg Config) *Service {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Service{
-		cfg: cfg, places: make(chan struct{}, cfg.Workers), nudged: make(chan struct{}, 1),
+		cfg: cfg, places: newPlaces(cfg.Workers), nudged: make(chan struct{}, 1),
 		took: promauto.With(cfg.Metrics).NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "mp3_webhook_seconds",
 			Help:    "Time that a try to deliver to a webhook took, by what came of it.",

@@ -291,7 +291,7 @@ func TestAReceiverThatIsGoneIsNotCalledAgain(t *testing.T) {
 
 // The endpoints hang: each holds a place, once, and those that are left do the rest.
 func TestADeadEndpointHoldsUpNobodyElse(t *testing.T) {
-	w := newWorld(t, func(c *courier.Config) { c.Workers = 2 })
+	w := newWorld(t, func(c *courier.Config) { c.Workers = 4 }) // two of them for one owner
 	dead, alive := w.receiver(), w.receiver()
 	dead.hold = make(chan struct{})
 	w.hook(dead)

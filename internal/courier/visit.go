@@ -29,21 +29,19 @@ const (
 // ever is later than anything is due.
 var ever = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// visitAll has the hooks that are due visited, as far as there are places. Whoever leaves one nudges.
+// visitAll has the hooks that are due visited, as far as there are places for their owners. Whoever leaves one nudges.
 func (s *Service) visitAll(ctx context.Context, work *sync.WaitGroup) {
 	hooks, err := s.cfg.Hooks.Due(ctx, time.Now(), visitBatch)
 	if err != nil && ctx.Err() == nil {
 		s.cfg.Log.WarnContext(ctx, "webhooks: no list of what is due", "err", err)
 	}
 	for _, h := range hooks {
-		select {
-		case s.places <- struct{}{}:
-		default:
-			return
+		if !s.places.take(h.Owner) {
+			continue
 		}
 		claimed, err := s.cfg.Hooks.Update(ctx, h.ID, func(h *hook.Hook) error { return h.Claim(time.Now(), s.cfg.Rules) })
 		if err != nil {
-			<-s.places
+			s.places.leave(h.Owner)
 			if !persist.StepAside(err) && ctx.Err() == nil {
 				s.cfg.Log.WarnContext(ctx, "webhooks: not claimed", "webhook", h.ID, "err", err)
 			}
@@ -51,7 +49,7 @@ func (s *Service) visitAll(ctx context.Context, work *sync.WaitGroup) {
 		}
 		work.Go(func() {
 			s.visit(ctx, claimed)
-			<-s.places
+			s.places.leave(h.Owner)
 			s.nudge()
 		})
 	}

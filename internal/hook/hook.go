@@ -93,7 +93,8 @@ type Visit struct {
 	Next          time.Time // when the next delivery is due; zero if none is
 }
 
-// Leave ends a visit.
+// Leave ends a visit. A hook with more that is due goes to the end of the line: nobody's deliveries, by being old, keep
+// others' waiting.
 func (h *Hook) Leave(now time.Time, rules Rules, v Visit) error {
 	if h.Visits != v.Number {
 		return job.ErrLost
@@ -118,7 +119,7 @@ func (h *Hook) Leave(now time.Time, rules Rules, v Visit) error {
 		h.NextAt = now
 	}
 	if !h.NextAt.IsZero() {
-		h.NextAt = later(h.NextAt, h.RestUntil)
+		h.NextAt = later(later(h.NextAt, now), h.RestUntil)
 	}
 	return nil
 }

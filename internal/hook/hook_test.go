@@ -77,6 +77,23 @@ func TestWhatComesWhileACourierIsAtWorkIsNotForgotten(t *testing.T) {
 	}
 }
 
+func TestAHookWithMoreToDeliverGoesToTheEndOfTheLine(t *testing.T) {
+	h := New(start, "a@b.c", "https://example.com", 0)
+	must(t, h.Wake(start))
+	must(t, h.Claim(start, rules))
+	left := start.Add(30 * time.Second)
+	must(t, h.Leave(left, rules, Visit{Number: h.Visits, Wakes: h.Wakes, Answered: true, Next: start.Add(-time.Hour)}))
+	if !h.NextAt.Equal(left) {
+		t.Errorf("next visit at %v, want %v, after all who wait since before", h.NextAt, left)
+	}
+	must(t, h.Claim(left, rules))
+	due := left.Add(time.Minute)
+	must(t, h.Leave(left, rules, Visit{Number: h.Visits, Wakes: h.Wakes, Answered: true, Next: due}))
+	if !h.NextAt.Equal(due) {
+		t.Errorf("next visit at %v, want when there is something to do, %v", h.NextAt, due)
+	}
+}
+
 func TestAnEndpointThatIsAwayIsLeftAlone(t *testing.T) {
 	h := New(start, "a@b.c", "https://example.com", 0)
 	now := start
