@@ -33,7 +33,7 @@ run: bin/mp3converter ## run the suite on embedded stores: API on :8080, mails o
 
 build: $(COMMANDS:%=bin/%) ## build all commands into bin/
 
-bin/%: $(shell find cmd internal -name '*.go' -o -name '*.sql' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name '*.svg' -o -name '*.yaml') go.mod go.sum
+bin/%: $(shell find cmd internal -name '*.go' -o -name '*.sql' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name '*.svg' -o -name '*.yaml' -o -name '*.txt') go.mod go.sum
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/$*
 
 test: deps tools lint bin/ffmpeg ## run all tests, on real servers: make test [PKG=./internal/job]

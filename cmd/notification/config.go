@@ -43,7 +43,7 @@ type config struct {
 
 // Validate reports what the variables cannot be together.
 func (c config) Validate() error {
-	mistakes := []error{c.Links.Validate(), c.Backend.Validate(), c.Daemon.Validate()}
+	mistakes := []error{c.Links.Validate(), c.Courier.Validate(), c.Backend.Validate(), c.Daemon.Validate()}
 	if !job.IsAddress(c.from()) {
 		mistakes = append(mistakes, errors.New("MAIL_FROM (or GMAIL_ADDRESS): no e-mail address"))
 	}

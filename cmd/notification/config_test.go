@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"mp3converter/cmd/internal/backend"
@@ -21,5 +22,17 @@ func TestManifestsSetWhatItKnowsAndNeeds(t *testing.T) {
 	}
 	for _, finding := range manifests.Environment[config](set, "notification") {
 		t.Error(finding)
+	}
+}
+
+// What is wrong in any group of settings is told at the start, and by name.
+func TestMistakesAreNamed(t *testing.T) {
+	for _, wrong := range []string{
+		"WEBHOOK_WORKERS=-1", "WEBHOOK_RETRY_SECONDS=0,5", "LINK_SECRET=short", "LINK_HOURS=0", "WORKERS=0", "LEASE_SECONDS=0", "DRAIN_SECONDS=-1", "MAIL_FROM=nobody",
+	} {
+		name, _, _ := strings.Cut(wrong, "=")
+		if _, err := settings.Load[config]([]string{wrong}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", wrong, err)
+		}
 	}
 }

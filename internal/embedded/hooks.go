@@ -24,7 +24,7 @@ const (
 	deliveriesQuery    = `SELECT body FROM deliveries WHERE hook = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3`
 	deliveriesDueQuery = `SELECT body FROM deliveries WHERE hook = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3`
 	deliveriesClear    = `DELETE FROM deliveries WHERE hook = ?`
-	deliveriesForget   = `DELETE FROM deliveries WHERE changed < ?`
+	deliveriesForget   = `DELETE FROM deliveries WHERE changed < ? AND due_at IS NULL`
 )
 
 // Hooks keeps webhooks, on the terms of porttest.Hooks.
@@ -105,7 +105,7 @@ func (d Deliveries) Clear(ctx context.Context, of string) error {
 	return nil
 }
 
-// Forget removes the deliveries that have not changed since the given time, and returns how many.
+// Forget removes the deliveries that have not changed since the given time, and returns how many. It leaves those that are to be made.
 func (d Deliveries) Forget(ctx context.Context, since time.Time) (int, error) {
 	result, err := d.db.write.ExecContext(ctx, deliveriesForget, since.UnixMilli())
 	if err != nil {

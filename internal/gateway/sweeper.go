@@ -172,6 +172,9 @@ func (e *errand) run(ctx context.Context, j job.Job) {
 		e.inRow = 0
 		return
 	}
+	if ctx.Err() != nil { // this round's time is over, which is not the job's fault: the next one begins with it
+		return
+	}
 	e.failed.Inc()
 	e.inRow++
 	if e.err == nil {

@@ -25,9 +25,11 @@ const (
 	// commandTimeout bounds each command, not the streams made of many. The driver's own Timeout stays unset: it would
 	// cap whole uploads and downloads.
 	commandTimeout = 10 * time.Second
-	// longTimeout is for the commands that touch many documents, or on FerretDB all of them: deleting a file, building an
-	// index, finding the chunks to read.
+	// longTimeout is for the commands that touch many documents, or on FerretDB all of them: deleting a file, finding the
+	// chunks to read.
 	longTimeout = 60 * time.Second
+	// indexTimeout is for building an index of years of jobs. Broken off, a build begins anew, and so would never end.
+	indexTimeout = time.Hour
 )
 
 // Client is a connection pool and the databases behind it. It is safe for parallel use; Close it at the end.

@@ -67,11 +67,13 @@ func (s *Deliveries) Clear(ctx context.Context, of string) error {
 	return nil
 }
 
-// Forget removes the deliveries that have not changed since the given time, and returns how many.
+// Forget removes the deliveries that have not changed since the given time, and returns how many. It leaves those that are to be made.
 func (s *Deliveries) Forget(ctx context.Context, since time.Time) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, longTimeout)
 	defer cancel()
-	gone, err := s.records.in.DeleteMany(ctx, bson.D{{Key: "changed", Value: bson.D{{Key: "$lt", Value: since}}}})
+	gone, err := s.records.in.DeleteMany(ctx, bson.D{
+		{Key: "changed", Value: bson.D{{Key: "$lt", Value: since}}}, {Key: "state", Value: bson.D{{Key: "$ne", Value: hook.Pending}}},
+	})
 	if err != nil {
 		return 0, fmt.Errorf("forget old deliveries: %w", err)
 	}

@@ -51,7 +51,7 @@ func (c *Client) EnsureIndexes(ctx context.Context, in ...Database) error {
 }
 
 func createIndex(ctx context.Context, in *mongo.Collection, i mongo.IndexModel) error {
-	ctx, cancel := context.WithTimeout(ctx, longTimeout)
+	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
 	defer cancel()
 	_, err := in.Indexes().CreateOne(ctx, i)
 	return err

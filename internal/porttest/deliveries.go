@@ -179,7 +179,9 @@ func deliveriesClear(t *testing.T, s Deliveries) {
 
 func deliveriesForget(t *testing.T, s Deliveries) {
 	h := newHook(0)
-	old, kept := insertDelivery(t, s, newDelivery(h, 0)), insertDelivery(t, s, newDelivery(h, 2))
+	old, kept, pending := newDelivery(h, 0), insertDelivery(t, s, newDelivery(h, 2)), insertDelivery(t, s, newDelivery(h, -9))
+	old.State, old.DueAt = hook.Delivered, time.Time{}
+	old = insertDelivery(t, s, old)
 	again := insertDelivery(t, s, newDelivery(h, 1))
 	again, err := s.Update(t.Context(), again.ID, func(d *hook.Delivery) error { return d.Replay(noon.Add(time.Hour)) })
 	if err != nil {
@@ -193,6 +195,7 @@ func deliveriesForget(t *testing.T, s Deliveries) {
 	}
 	wantDelivery(t, s, kept)
 	wantDelivery(t, s, again)
+	wantDelivery(t, s, pending)
 }
 
 func deliveriesCancelled(t *testing.T, s Deliveries) {

@@ -28,7 +28,7 @@ type Keep struct {
 	Days int `env:"KEEP_DELIVERIES_DAYS" envDefault:"30" doc:"for how long the log of a webhook keeps a delivery that does not change"`
 }
 
-// Validate reports what the variables cannot be. What is pending changes at least once a day.
+// Validate reports what the variables cannot be.
 func (k Keep) Validate() error {
 	if k.Days < 2 {
 		return errors.New("KEEP_DELIVERIES_DAYS: at least 2")
