@@ -13,14 +13,19 @@ import (
 	"mp3converter/internal/web"
 )
 
+// mayNot is said to whom auth knows, but has not given the right to convert. Logging in again would not change it.
+const mayNot = "This account may not convert yet: ask who runs this service."
+
 // home is the page for people: their jobs, or where to log in. ?before= a job's id lists older ones, ?job= one alone.
 func (s *Service) home(w http.ResponseWriter, r *http.Request) error {
 	c, err := s.visitor(r)
 	switch {
 	case errors.Is(err, errNoToken):
 		return page.Login{}.Write(w, http.StatusOK)
-	case errors.Is(err, errBadToken), errors.Is(err, errNotAdmin):
+	case errors.Is(err, errBadToken):
 		return page.Login{Problem: "You were logged out. Please log in again."}.Write(w, http.StatusOK)
+	case errors.Is(err, errNotAdmin):
+		return page.Login{Problem: mayNot}.Write(w, http.StatusOK)
 	case err != nil:
 		return err
 	}
@@ -108,7 +113,9 @@ func handle(h web.Handler) http.HandlerFunc {
 // refusalPage is the page that says it. Whoever could not be let in may try again there.
 func refusalPage(r *http.Request, refusal web.Refusal, err error) page.Page {
 	switch {
-	case r.URL.Path == sessionPath && refusal.Code == http.StatusUnauthorized && !errors.Is(err, errNotAdmin):
+	case errors.Is(err, errNotAdmin):
+		return page.Login{Problem: mayNot, To: leadsTo(r)}
+	case r.URL.Path == sessionPath && refusal.Code == http.StatusUnauthorized:
 		return page.Login{Problem: "This e-mail and this password do not belong together.", To: leadsTo(r)}
 	case r.URL.Path == sessionPath:
 		return page.Login{Problem: page.Sentence(refusal.Text), To: leadsTo(r)}

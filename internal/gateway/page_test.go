@@ -97,7 +97,7 @@ func TestWhoeverIsNotLoggedInIsAskedTo(t *testing.T) {
 	}{
 		"a first visit":          {"/", "", http.StatusOK, "<h1>Log in</h1>"},
 		"a session that is over": {"/", "session=old", http.StatusOK, "You were logged out."},
-		"a guest":                {"/", "session=guest:" + ann, http.StatusOK, "You were logged out."},
+		"a guest":                {"/", "session=guest:" + ann, http.StatusOK, "This account may not convert yet: ask who runs this service."},
 		"a link to an MP3":       {"/download?fid=" + strings.Repeat("0", 24), "", http.StatusUnauthorized, "Please log in first."},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,6 +110,7 @@ func TestABrowserIsToldInAPageWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	r.isPage(r.do(loginForm(sid, "wrong", "Accept", "text/html")), http.StatusUnauthorized, "do not belong together")
+	r.isPage(r.do(loginForm(sid, "guest", "Accept", "text/html")), http.StatusUnauthorized, "This account may not convert yet")
 	r.isPage(r.do(loginForm(sid, "sid123", "Accept", "text/html", "Origin", "https://evil.example")), http.StatusForbidden, "another site")
 	r.isPage(r.visit("/nothing"), http.StatusNotFound, "Not found.")
 	r.isPage(r.visit("/download?fid="+strings.Repeat("0", 24)), http.StatusNotFound, "No such file.")
