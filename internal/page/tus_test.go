@@ -37,6 +37,7 @@ type tus struct {
 	patches int
 
 	fault func(r *http.Request) int // the status that a request is refused with; 0 lets it pass. It may cut the connection by -1
+	away  bool                      // whoever asks for a job is cut off
 	hold  chan struct{}             // if there is one, a PATCH stores half of what comes and then waits for it
 }
 
@@ -48,6 +49,7 @@ func newTus(t *testing.T) *tus {
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("GET /jobs/{id}", s.job)
+	mux.HandleFunc("POST /jobs/{id}/delete", s.answer(func(http.ResponseWriter, *http.Request) int { return http.StatusNoContent }))
 	mux.HandleFunc("POST /uploads/{$}", s.answer(s.create))
 	mux.HandleFunc("/uploads/{id}", s.answer(s.resume))
 	server := httptest.NewServer(mux)
@@ -73,6 +75,9 @@ func (s *tus) home(w http.ResponseWriter, r *http.Request) {
 func (s *tus) job(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.away {
+		panic(http.ErrAbortHandler)
+	}
 	for _, j := range s.done {
 		if j.ID == r.PathValue("id") {
 			return // 200

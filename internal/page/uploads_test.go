@@ -215,3 +215,34 @@ func TestABrowserThatCannotUploadSaysSo(t *testing.T) {
 	p.Shows("#uploads .says", "This browser cannot upload it: xhr.send is not a function.")
 	p.Shows("#uploads .pause", "Try again")
 }
+
+func TestAnUploadWhoseFateIsUnknownCanBeTriedAgain(t *testing.T) {
+	t.Parallel()
+	s := newTus(t)
+	s.fault, s.away = once(http.MethodPatch, http.StatusNotFound), true
+	p := browser.Open(t, browser.View{})
+	p.Go(s.URL)
+	p.Choose("#file", file(t, "a.mp4", "video "))
+	p.Shows("#uploads .says", "The server cannot be reached.")
+	s.set(func() { s.away = false })
+	p.Click("#uploads .pause")
+	p.Shows("#jobs", "a.mp4")
+	if got := s.requests(); !slices.Equal(got, []string{"POST 201", "PATCH 404", "HEAD 200", "PATCH 204"}) {
+		t.Errorf("requests %v", got)
+	}
+}
+
+func TestWhoeverIsLoggedOutIsToldSo(t *testing.T) {
+	t.Parallel()
+	s := newTus(t)
+	p := browser.Open(t, browser.View{})
+	p.Go(s.URL)
+	p.Choose("#file", file(t, "a.mp4", "video "))
+	p.Shows("#jobs", "a.mp4")
+	s.set(func() { s.fault = func(*http.Request) int { return http.StatusUnauthorized } })
+	p.Click("[popovertarget]")
+	p.Click("#jobs .danger")
+	p.Shows("#problem", "A.mp4: You are no longer logged in. Log in in another tab, then go on here.")
+	p.Choose("#file", file(t, "b.mp4", "video "))
+	p.Shows("#uploads .says", "You are no longer logged in. Log in in another tab, then go on here.")
+}

@@ -2,7 +2,7 @@
 // page itself, of which one job is asked for anew. So they are in one place, and alike without scripts.
 
 import { say, warn } from './say.js';
-import { localise, sentence } from './words.js';
+import { localise, refusal, sentence } from './words.js';
 
 const AGAIN = 5000; // ms until the list is fetched where there are no events, and before another try to listen
 
@@ -154,7 +154,7 @@ async function act(form) {
 	warn();
 	try {
 		const answer = await fetch(form.action, { method: 'POST', headers: { Accept: 'application/json' } });
-		if (!answer.ok && answer.status !== 404) throw new Error((await answer.json()).detail);
+		if (!answer.ok && answer.status !== 404) throw new Error(refusal(answer.status, (await answer.json()).detail));
 		form.closest(':popover-open')?.hidePopover();
 		if (form.dataset.act !== 'delete') return await show(job);
 		drop(job);

@@ -4,7 +4,7 @@ import { fingerprint, forget, recall, recallAll, remember } from './memory.js';
 import { say, warn } from './say.js';
 import { Upload, discard, isGone, offset } from './tus.js';
 import { Row } from './uploadrow.js';
-import { sentence, size } from './words.js';
+import { refusal, sentence, size } from './words.js';
 
 const AT_ONCE = 2; // more would only make each slower
 const ENDPOINT = '/uploads/';
@@ -68,9 +68,14 @@ class Item {
 	// gone: the server has no such upload any more. Either its job is there, and only the answer was lost, or it has run out.
 	async gone() {
 		const id = this.id();
-		forget(this.key);
+		let job;
+		try {
+			if (id) job = await fetch(`/jobs/${id}`);
+		} catch {
+			return this.refused(new Error('the server cannot be reached')); // and asked again by the next try
+		}
+		if (job?.ok) return this.end(id);
 		this.upload.url = undefined;
-		if (id && (await fetch(`/jobs/${id}`)).ok) return this.end(id);
 		if (this.restarted) return this.refused(new Error('the server lost the upload'));
 		this.restarted = true;
 		await this.run();
@@ -78,7 +83,7 @@ class Item {
 
 	refused(e) {
 		this.state = 'stopped';
-		const text = e.status === 401 || e.status === 403 ? 'You are no longer logged in. Log in in another tab, then go on here.' : sentence(e.message);
+		const text = refusal(e.status, e.message);
 		this.row.is(text, { running: false, bad: true, button: 'Try again' });
 		say(`${this.name} was not uploaded. ${text}`);
 	}

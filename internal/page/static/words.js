@@ -20,6 +20,12 @@ export function sentence(clause) {
 	return text.charAt(0).toUpperCase() + text.slice(1).replace(/\.$/, '') + '.';
 }
 
+// refusal says why something was refused, by the API's clause. That of a lost session tells nobody what to do.
+export function refusal(status, clause) {
+	const out = status === 401 || (status === 403 && clause === 'not authorized');
+	return out ? 'You are no longer logged in. Log in in another tab, then go on here.' : sentence(clause);
+}
+
 // localise shows the times beneath an element as the reader's own clock has them.
 export function localise(element) {
 	const format = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
