@@ -38,6 +38,9 @@ func (r *resumer) create(ctx context.Context, user string, info tus.FileInfo) (j
 	if err := failpoint.At(failpoint.UploadAdmitted); err != nil {
 		return job.Job{}, err
 	}
+	if meant := info.MetaData["user"]; meant != "" && meant != user { // a page of before another login in the same browser
+		return job.Job{}, errSomebodyElse
+	}
 	if info.Size == 0 {
 		return job.Job{}, errEmpty
 	}

@@ -43,10 +43,11 @@ var (
 	errNotFailed = errors.New("job has not failed")
 	errBadPage   = errors.New("limit or before is malformed")
 
-	errNoUpload = errors.New("no such upload")
-	errOffset   = errors.New("not where the upload ends")
-	errTaken    = errors.New("another request goes on with the upload")
-	errWhole    = errors.New("the upload is whole")
+	errSomebodyElse = errors.New("the upload is meant to be another user's")
+	errNoUpload     = errors.New("no such upload")
+	errOffset       = errors.New("not where the upload ends")
+	errTaken        = errors.New("another request goes on with the upload")
+	errWhole        = errors.New("the upload is whole")
 
 	errNotJSON    = errors.New("body is not said to be JSON")
 	errBadHook    = errors.New("body is no webhook")
@@ -108,6 +109,7 @@ var answers = web.Errors{
 	{Err: ErrNoVideo, Refusal: web.Refusal{Code: http.StatusConflict, Text: "the uploaded file is gone: upload it again"}},
 	{Err: errBadPage, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "limit must be 1 to 200 and before a job's id"}},
 
+	{Err: errSomebodyElse, Refusal: web.Refusal{Code: http.StatusForbidden, Text: "you are logged in as somebody else: reload the page"}},
 	{Err: errNoUpload, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "no such upload"}},
 	{Err: errOffset, Refusal: web.Refusal{Code: http.StatusConflict, Text: "Upload-Offset is not where the upload ends: ask with HEAD"}},
 	{Err: errTaken, Refusal: web.Refusal{Code: http.StatusConflict, Text: "another request goes on with this upload"}},

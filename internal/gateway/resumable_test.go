@@ -481,3 +481,18 @@ func (s arrivals) Complete(ctx context.Context, f job.File, a job.Arrival) (whol
 	err = s.around("complete", func() error { whole, err = s.Arrivals.Complete(ctx, f, a); return err })
 	return whole, err
 }
+
+// A browser has one session: a page that was there before another user's login goes on with that user's.
+func TestAnUploadBecomesNobodyElses(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	of := func(user string) string {
+		return meta("a", "voice") + ",user " + base64.StdEncoding.EncodeToString([]byte(user))
+	}
+	a, err := r.tus(http.MethodPost, "/uploads/", ann, nil, "Upload-Length", "1", "Upload-Metadata", of(sid))
+	r.must(err)
+	r.wantProblem(a, http.StatusForbidden, "you are logged in as somebody else: reload the page")
+	a, err = r.tus(http.MethodPost, "/uploads/", sid, nil, "Upload-Length", "1", "Upload-Metadata", of(sid))
+	r.must(err)
+	r.want(a, http.StatusCreated, "")
+}

@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -16,10 +17,14 @@ import (
 	"mp3converter/internal/page"
 )
 
+// sid is who is logged in first.
+const sid = "sid@gmail.com"
+
 // upload is what the server has got of a file.
 type upload struct {
 	name    string
 	profile string
+	user    string
 	size    int
 	data    []byte
 }
@@ -37,6 +42,7 @@ type tus struct {
 	patches int
 
 	fault func(r *http.Request) int // the status that a request is refused with; 0 lets it pass. It may cut the connection by -1
+	user  string                    // who is logged in, if not sid
 	away  bool                      // whoever asks for a job is cut off
 	hold  chan struct{}             // if there is one, a PATCH stores half of what comes and then waits for it
 }
@@ -61,7 +67,7 @@ func newTus(t *testing.T) *tus {
 func (s *tus) home(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := page.Home{User: "sid@gmail.com", MaxUpload: 1 << 20, Only: r.URL.Query().Get("job")}
+	v := page.Home{User: cmp.Or(s.user, sid), MaxUpload: 1 << 20, Only: r.URL.Query().Get("job")}
 	for _, j := range s.done {
 		if v.Only == "" || v.Only == j.ID {
 			v.Jobs = append([]job.Job{j}, v.Jobs...)
@@ -135,10 +141,15 @@ func (s *tus) create(w http.ResponseWriter, r *http.Request) int {
 			u.name = string(text)
 		case "profile":
 			u.profile = string(text)
+		case "user":
+			u.user = string(text)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if u.user != sid {
+		s.Errorf("creation for %q", u.user)
+	}
 	id := job.NewID(time.Now())
 	s.uploads[id] = u
 	w.Header().Set("Location", "/uploads/"+id)

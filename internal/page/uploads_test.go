@@ -246,3 +246,16 @@ func TestWhoeverIsLoggedOutIsToldSo(t *testing.T) {
 	p.Choose("#file", file(t, "b.mp4", "video "))
 	p.Shows("#uploads .says", "You are no longer logged in. Log in in another tab, then go on here.")
 }
+
+func TestAPageOfBeforeAnotherLoginShowsNothingOfTheirs(t *testing.T) {
+	t.Parallel()
+	s := newTus(t)
+	p := browser.Open(t, browser.View{})
+	p.Go(s.URL)
+	s.set(func() { s.user = "ann@gmail.com" })
+	p.Choose("#file", file(t, "a.mp4", "video "))
+	p.Shows("#problem", "You are logged in as somebody else: reload the page.")
+	if text := strings.TrimSpace(p.Text("#jobs")); text != "" {
+		t.Errorf("the list has %q", text)
+	}
+}

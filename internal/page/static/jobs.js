@@ -18,7 +18,9 @@ async function fetchPage(query) {
 	const answer = await fetch(`/${query}`, { headers: { Accept: 'text/html' } });
 	if (!answer.ok) throw new Error('the server is not available');
 	const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-	if (!page.getElementById('jobs')) throw new LoggedOut('you are no longer logged in: reload the page');
+	const jobs = page.getElementById('jobs');
+	if (!jobs) throw new LoggedOut('you are no longer logged in: reload the page');
+	if (jobs.dataset.user !== list.dataset.user) throw new LoggedOut('you are logged in as somebody else: reload the page'); // in another tab
 	localise(page);
 	return page;
 }

@@ -28,7 +28,7 @@ class Item {
 
 	// give lets the upload begin, or go on where an earlier one of the same file has stopped.
 	give(file, profile) {
-		this.upload = new Upload(file, ENDPOINT, { filename: file.name, filetype: file.type || 'application/octet-stream', profile }, {
+		this.upload = new Upload(file, ENDPOINT, { filename: file.name, filetype: file.type || 'application/octet-stream', profile, user: this.queue.user }, {
 			created: (url) => remember(this.key, { url, name: this.name, size: this.bytes, profile }),
 			moved: (bytes) => this.moved(bytes),
 			broken: (error, wait) => this.broken(error, wait),
