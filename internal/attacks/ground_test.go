@@ -67,9 +67,9 @@ func newGround(t *testing.T) *ground {
 	g.StartNotification()
 	g.StartConverter(whole, "MAX_DURATION_SECONDS="+strconv.Itoa(int(longest.Seconds())))
 	g.StartGateway(gateways)
-	g.operator = &testsuite.Person{Suite: g.Suite, Email: testsuite.NewAddress()}
+	g.operator = &testsuite.Person{Suite: g.Suite, Email: testsuite.Operator}
 	g.operator.Token = sign(hs256, claims(g.operator.Email, ""))
-	g.StartAuth(gateways, "OPERATORS="+g.operator.Email)
+	g.StartAuth(gateways)
 	g.AllReady(t)
 	in := g.In(t)
 	in.StartGateway(gateways, fmt.Sprintf("MAX_UPLOAD_BYTES=%d", strictUpload), fmt.Sprintf("QUOTA_BYTES=%d", strictQuota),

@@ -10,9 +10,6 @@ import (
 	"mp3converter/internal/user"
 )
 
-// operator is whom the suite's settings name.
-const operator = "operator@example.com"
-
 func theOperator(t *testing.T, s *testsuite.Suite) {
 	owner := s.Someone(t)
 	id := owner.Upload(t, testmedia.Clip(t, testmedia.Spec{Audio: testmedia.None}), "silent.mp4")
@@ -20,7 +17,7 @@ func theOperator(t *testing.T, s *testsuite.Suite) {
 	long := owner.Upload(t, testmedia.Clip(t, testmedia.Spec{Seconds: 60}), "long.mp4")
 	owner.Reaches(t, long, "converting")
 
-	who := s.Add(t, user.User{Email: operator, Password: testsuite.Hashed(), Admin: true})
+	who := s.Add(t, user.User{Email: testsuite.Operator, Password: testsuite.Hashed(), Admin: true})
 	p := browser.Open(t, browser.View{})
 	login(p, s.URL, who)
 	p.IsAccessible()
@@ -55,11 +52,11 @@ func theOperator(t *testing.T, s *testsuite.Suite) {
 	p.Click(".top button") // log out
 	p.Shows("h1", "Log in")
 	p.Go(s.URL + "/admin")
-	p.Fill("#email", operator)
+	p.Fill("#email", testsuite.Operator)
 	p.Fill("#password", "wrong")
 	p.Click("button.main")
 	p.Shows("[role=alert]", "do not belong together")
-	p.Fill("#email", operator)
+	p.Fill("#email", testsuite.Operator)
 	p.Fill("#password", testsuite.Password)
 	p.Click("button.main")
 	p.Shows("h1", "What goes on")

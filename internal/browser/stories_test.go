@@ -15,7 +15,7 @@ import (
 
 // The stories of the page, all on one suite, whose conversions take as long as the sound plays.
 func TestStories(t *testing.T) {
-	s := testsuite.OneProgram(t, "FFMPEG="+testsuite.SlowFFmpeg(t), "SANDBOX=off", "OPERATORS="+operator).Suite
+	s := testsuite.OneProgram(t, "FFMPEG="+testsuite.SlowFFmpeg(t), "SANDBOX=off").Suite
 	for name, story := range map[string]func(*testing.T, *testsuite.Suite){
 		"from the login to a playing MP3":              theMainJob,
 		"a wrong password, and logging out":            theDoor,

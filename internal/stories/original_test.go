@@ -122,6 +122,7 @@ func thePoison(t *testing.T, s *testsuite.Services) {
 			t.Errorf("%s in %s was buried as %+v, want the reason %q", tt.body, tt.queue, m, tt.reason)
 		}
 	}
+	discardByHand(t, s)
 	p := s.Someone(t) // everybody is alive
 	p.Upload(t, testsuite.Clip(t), "vid_1.mp4")
 	p.Mailed(t, 1)

@@ -88,7 +88,7 @@ func (s *Services) start(name string, settings []string, more []string) *Process
 // StartAuth starts auth, where the gateway looks for it.
 func (s *Services) StartAuth(more ...string) {
 	s.t.Helper()
-	s.Auth = s.start("auth", append(s.Database(), "LISTEN="+s.authAddr, "JWT_SECRET="+JWTSecret), more)
+	s.Auth = s.start("auth", append(s.Database(), "LISTEN="+s.authAddr, "JWT_SECRET="+JWTSecret, "OPERATORS="+Operator), more)
 	s.Auth.Serving(s.t, "http")
 	s.AuthURL = "http://" + s.authAddr
 }

@@ -41,7 +41,7 @@ func OneProgram(t *testing.T, more ...string) *single {
 func (s *single) Start(t *testing.T, more ...string) {
 	t.Helper()
 	s.Process = Start(t, Release.Path(t, "mp3converter"), append([]string{
-		"DATA_DIR=" + s.Dir, "LISTEN=127.0.0.1:0", "INBOX_LISTEN=127.0.0.1:0", "OPS_LISTEN=127.0.0.1:0", "BASE_URL=" + BaseURL,
+		"DATA_DIR=" + s.Dir, "LISTEN=127.0.0.1:0", "INBOX_LISTEN=127.0.0.1:0", "OPS_LISTEN=127.0.0.1:0", "BASE_URL=" + BaseURL, "OPERATORS=" + Operator,
 		"WORKERS=2", "MAX_UPLOAD_BYTES=" + strconv.Itoa(MaxUpload), "SWEEP_SECONDS=0.5", "CLOCK_SKEW_SECONDS=0", "RING_SECONDS=1", "RETRY_SECONDS=1",
 	}, more...))
 	addr := s.Process.Serving(t, "gateway")

@@ -26,6 +26,9 @@ const (
 	BaseURL = "http://mp3converter.com"
 )
 
+// Operator is whom both suites name one. A test that needs one adds the user.
+const Operator = "operator@example.com"
+
 // users is the user table.
 type users interface {
 	Add(ctx context.Context, u user.User) error
