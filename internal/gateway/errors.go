@@ -125,10 +125,21 @@ var answers = web.Errors{
 	{Err: errNoOperator, Refusal: web.Refusal{Code: http.StatusForbidden, Text: "for this service's operators only"}},
 	{Err: errNotRunning, Refusal: web.Refusal{Code: http.StatusConflict, Text: "only a job that is queued or converting can be ended"}},
 	{Err: errBecause, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "send because as application/x-www-form-urlencoded: one line of at most 500 bytes"}},
-	{Err: errNoLetter, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "no such dead letter"}},
+	{Err: errNoLetter, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "no such dead letter, unless somebody else is looking at it just now: try again"}},
 	{Err: errCutLetter, Refusal: web.Refusal{Code: http.StatusConflict, Text: "only a part of this letter was kept: it can be discarded, not replayed"}},
 	{Err: errBadUsers, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "limit must be 1 to 200 and after an address"}},
 
 	{Err: errNoPage, Refusal: web.Refusal{Code: http.StatusNotFound, Text: "not found"}},
 	{Err: errMethod, Refusal: web.Refusal{Code: http.StatusMethodNotAllowed, Text: "method not allowed"}},
+}
+
+// refuses reports whether the error is an answer to what was asked, and not that something is away.
+func refuses(err error) bool {
+	for _, row := range answers {
+		if errors.Is(err, row.Err) {
+			return row.Refusal.Code < http.StatusInternalServerError
+		}
+	}
+	var refusal *web.Refusal
+	return errors.As(err, &refusal) && refusal.Code < http.StatusInternalServerError
 }

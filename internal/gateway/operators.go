@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -88,11 +89,14 @@ func (s *Service) deed(what string, do func(w http.ResponseWriter, r *http.Reque
 	}
 }
 
-// audit writes who did what to what. LOG_LEVEL does not silence it.
+// audit writes who did what to what, and what came of it: what was refused has changed nothing, what has failed may have. LOG_LEVEL does not silence it.
 func (s *Service) audit(r *http.Request, who, what string, err error) {
 	outcome := "done"
-	if err != nil {
+	switch {
+	case err != nil && refuses(err):
 		outcome = "refused: " + err.Error()
+	case err != nil:
+		outcome = "failed: " + err.Error()
 	}
 	line := slog.NewRecord(time.Now(), slog.LevelInfo, "audit", 0)
 	const maxObject = 40 // of a stranger's making
@@ -191,13 +195,17 @@ func (s *Service) discardDead(w http.ResponseWriter, r *http.Request) error {
 
 type settling func(l Letters, ctx context.Context, pick func(job.DeadLetter) bool, done func(job.DeadLetter)) error
 
+// walkTime bounds a walk through all dead letters, and the wait for others' walks before it: it is as long as there are many
+// letters. Proxies commonly wait a minute for an answer.
+const walkTime = 55 * time.Second
+
 // settleDead does it to all letters of the id: those are alike.
 func (s *Service) settleDead(w http.ResponseWriter, r *http.Request, do settling) error {
 	id := chi.URLParam(r, "id")
 	if s.cfg.Desk.Letters == nil || !isLetterID.MatchString(id) {
 		return errNoLetter
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), callTime)
+	ctx, cancel := context.WithTimeout(r.Context(), walkTime)
 	defer cancel()
 	settled := lettersView{Letters: []letterView{}}
 	found := false
@@ -208,6 +216,8 @@ func (s *Service) settleDead(w http.ResponseWriter, r *http.Request, do settling
 	switch {
 	case errors.Is(err, job.ErrCut):
 		return errCutLetter
+	case err != nil && found:
+		return fmt.Errorf("after %d of these letters: %w", len(settled.Letters), err)
 	case err != nil:
 		return err
 	case !found:

@@ -153,7 +153,7 @@ func overviewOf(v page.Admin) overview {
 }
 
 func (s *Service) showDead(w http.ResponseWriter, r *http.Request, who string) error {
-	ctx, cancel := context.WithTimeout(r.Context(), callTime)
+	ctx, cancel := context.WithTimeout(r.Context(), walkTime)
 	defer cancel()
 	v := page.Dead{User: who, Broker: s.cfg.Desk.Letters != nil}
 	if v.Broker {

@@ -270,6 +270,21 @@ func TestOperatorsDeeds(t *testing.T) {
 	}
 }
 
+// Some letters may have been settled before the broker went away: that is no refusal.
+func TestWhatFailsHalfwayIsNotNotedAsRefused(t *testing.T) {
+	t.Parallel()
+	r, box, log := startDesk(t)
+	box.letters, box.away = []job.DeadLetter{letter("c"), letter("c")}, errors.New("broker is away")
+	for _, want := range []string{"failed: after 2 of these letters: broker is away", "failed: broker is away"} {
+		q := deeds("", letter("c").ID)["discard"]
+		q.token = op
+		a := r.do(q)
+		if got := log.audit(t); a.status != 503 || !slices.Equal(got, []string{op + " discard " + letter("c").ID + " " + want}) {
+			t.Errorf("%d %s, noted as %q, want %q", a.status, a.body, got, want)
+		}
+	}
+}
+
 func TestOperatorsSeeEverybodysJobsAndNothingOfThemIsMarkup(t *testing.T) {
 	t.Parallel()
 	r, box, _ := startDesk(t)
@@ -298,6 +313,9 @@ func TestOperatorsSeeEverybodysJobsAndNothingOfThemIsMarkup(t *testing.T) {
 		if j := r.do(request{path: path, token: op, header: http.Header{"Accept": {"application/json"}}}); j.status != 200 || !json.Valid([]byte(j.body)) {
 			t.Errorf("%s in JSON = %d %s", path, j.status, j.body)
 		}
+	}
+	if a := r.do(request{path: "/admin", token: op, header: asBrowser.Clone()}); !strings.Contains(a.body, "mail pending") {
+		t.Errorf("that the failed job's mail waits is not said: %s", a.body)
 	}
 	r.want(r.do(request{path: "/admin?before=x", token: op}), 400, "limit must be 1 to 200 and before a job's id")
 	if a := r.do(request{path: "/admin?before=" + failed, token: op}); a.status != 200 || strings.Contains(a.body, "job-"+failed) {
