@@ -172,7 +172,8 @@ func (e *errand) run(ctx context.Context, j job.Job) {
 		e.inRow = 0
 		return
 	}
-	if ctx.Err() != nil { // this round's time is over, which is not the job's fault: the next one begins with it
+	e.putOff(ctx, j.ID)
+	if ctx.Err() != nil { // this round's time is over: that is no failure of what was in hand
 		return
 	}
 	e.failed.Inc()
@@ -180,7 +181,6 @@ func (e *errand) run(ctx context.Context, j job.Job) {
 	if e.err == nil {
 		e.err = err
 	}
-	e.putOff(ctx, j.ID)
 }
 
 func (e *errand) putOff(ctx context.Context, id string) {
