@@ -69,7 +69,24 @@ func quote(s string) string {
 // Shows waits until what the selector finds has the text in it and can be seen.
 func (p *Page) Shows(selector, text string) {
 	p.t.Helper()
-	p.Await(selector+" shows "+text, "[...document.querySelectorAll("+quote(selector)+")].some((e) => e.checkVisibility() && e.innerText.includes("+quote(text)+"))")
+	p.Await(selector+" shows "+text, shows(selector, text))
+}
+
+// ShowsEither waits until one of two texts is to be seen in an element of its selector.
+func (p *Page) ShowsEither(selector, text, orSelector, orText string) {
+	p.t.Helper()
+	p.Await(selector+" shows "+text+", or "+orSelector+" "+orText, shows(selector, text)+" || "+shows(orSelector, orText))
+}
+
+// Has reports whether a text is to be seen in an element of the selector.
+func (p *Page) Has(selector, text string) bool {
+	p.t.Helper()
+	return Eval[bool](p, shows(selector, text))
+}
+
+// shows is the question for a text that is to be seen.
+func shows(selector, text string) string {
+	return "[...document.querySelectorAll(" + quote(selector) + ")].some((e) => e.checkVisibility() && e.innerText.includes(" + quote(text) + "))"
 }
 
 // Text is what a reader sees of the element.

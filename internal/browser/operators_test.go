@@ -52,12 +52,6 @@ func theOperator(t *testing.T, s *testsuite.Suite) {
 	p.Click(".top button") // log out
 	p.Shows("h1", "Log in")
 	p.Go(s.URL + "/admin")
-	p.Fill("#email", testsuite.Operator)
-	p.Fill("#password", "wrong")
-	p.Click("button.main")
-	p.Shows("[role=alert]", "do not belong together")
-	p.Fill("#email", testsuite.Operator)
-	p.Fill("#password", testsuite.Password)
-	p.Click("button.main")
-	p.Shows("h1", "What goes on")
+	enter(p, testsuite.Operator, "wrong", "[role=alert]", "do not belong together")
+	enter(p, testsuite.Operator, testsuite.Password, "h1", "What goes on")
 }
