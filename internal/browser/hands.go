@@ -66,22 +66,28 @@ func quote(s string) string {
 	return string(quoted)
 }
 
+// LogIn fills in the page's form to log in until the selector finds the text. Where many log in at once on a busy machine, one is
+// told to try again later, and does.
+func (p *Page) LogIn(email, password, selector, text string) {
+	p.t.Helper()
+	const later, tries = "try again later", 20
+	for range tries {
+		p.Fill("#email", email)
+		p.Fill("#password", password)
+		Eval[bool](p, "document.querySelector('[role=alert]')?.remove(), true") // the last try's
+		p.Click("button.main")
+		p.Await(selector+" shows "+text, shows(selector, text)+" || "+shows("[role=alert]", later))
+		if !Eval[bool](p, shows("[role=alert]", later)) {
+			return
+		}
+	}
+	p.t.Fatalf("%d logins were put off", tries)
+}
+
 // Shows waits until what the selector finds has the text in it and can be seen.
 func (p *Page) Shows(selector, text string) {
 	p.t.Helper()
 	p.Await(selector+" shows "+text, shows(selector, text))
-}
-
-// ShowsEither waits until one of two texts is to be seen in an element of its selector.
-func (p *Page) ShowsEither(selector, text, orSelector, orText string) {
-	p.t.Helper()
-	p.Await(selector+" shows "+text+", or "+orSelector+" "+orText, shows(selector, text)+" || "+shows(orSelector, orText))
-}
-
-// Has reports whether a text is to be seen in an element of the selector.
-func (p *Page) Has(selector, text string) bool {
-	p.t.Helper()
-	return Eval[bool](p, shows(selector, text))
 }
 
 // shows is the question for a text that is to be seen.

@@ -23,21 +23,5 @@ func somebody(t *testing.T, s *testsuite.Suite) *testsuite.Person {
 // login logs in on the page.
 func login(p *browser.Page, url string, who *testsuite.Person) {
 	p.Go(url)
-	enter(p, who.Email, testsuite.Password, "h1", "Turn videos into MP3s")
-}
-
-// enter fills in the login's form until there is the text. Where all stories of a busy machine log in at once, one is told to try
-// again later, and does.
-func enter(p *browser.Page, email, password, selector, text string) {
-	const later = "try again later"
-	for {
-		p.Fill("#email", email)
-		p.Fill("#password", password)
-		browser.Eval[bool](p, "document.querySelector('[role=alert]')?.remove(), true") // the last try's
-		p.Click("button.main")
-		p.ShowsEither(selector, text, "[role=alert]", later)
-		if !p.Has("[role=alert]", later) {
-			return
-		}
-	}
+	p.LogIn(who.Email, testsuite.Password, "h1", "Turn videos into MP3s")
 }

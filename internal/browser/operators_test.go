@@ -52,6 +52,6 @@ func theOperator(t *testing.T, s *testsuite.Suite) {
 	p.Click(".top button") // log out
 	p.Shows("h1", "Log in")
 	p.Go(s.URL + "/admin")
-	enter(p, testsuite.Operator, "wrong", "[role=alert]", "do not belong together")
-	enter(p, testsuite.Operator, testsuite.Password, "h1", "What goes on")
+	p.LogIn(testsuite.Operator, "wrong", "[role=alert]", "do not belong together")
+	p.LogIn(testsuite.Operator, testsuite.Password, "h1", "What goes on")
 }

@@ -104,8 +104,8 @@ func theDoor(t *testing.T, s *testsuite.Suite) {
 	who := somebody(t, s)
 	p := browser.Open(t, browser.View{})
 	p.Go(s.URL)
-	enter(p, who.Email, "wrong", "[role=alert]", "do not belong together")
-	enter(p, who.Email, testsuite.Password, ".who", who.Email)
+	p.LogIn(who.Email, "wrong", "[role=alert]", "do not belong together")
+	p.LogIn(who.Email, testsuite.Password, ".who", who.Email)
 	p.Shows("#empty", "Nothing here yet")
 	if cookies := browser.Eval[string](p, "document.cookie"); cookies != "" {
 		t.Errorf("scripts can read %q", cookies)

@@ -16,10 +16,7 @@ func discardByHand(t *testing.T, s *testsuite.Services) {
 	original(t, "raw", s.Broker, "video", "<b>no</b> JSON")
 	p := browser.Open(t, browser.View{})
 	p.Go(s.URL + "/admin/dead")
-	p.Fill("#email", who.Email)
-	p.Fill("#password", testsuite.Password)
-	p.Click("button.main")
-	p.Shows("h1", "What goes on") // where the login led
+	p.LogIn(who.Email, testsuite.Password, "h1", "What goes on") // where the login led
 	counts := func(letters string, times int) func() bool {
 		return func() bool {
 			p.Go(s.URL + "/admin")
