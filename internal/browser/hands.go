@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -177,12 +178,21 @@ func (p *Page) Hide(hidden bool) {
 	Eval[bool](p, fmt.Sprintf("Object.defineProperty(document, 'hidden', {value: %t, configurable: true}); document.dispatchEvent(new Event('visibilitychange'))", hidden))
 }
 
-// Choose gives files to a field, as the browser's own dialog does.
+// Choose gives files to a field, as the browser's own dialog does. Where a page has only just taken another's place, the browser may
+// still look for the field there.
 func (p *Page) Choose(selector string, files ...string) {
 	p.t.Helper()
-	ctx, cancel := p.step()
-	defer cancel()
-	p.must(chromedp.Do(ctx, chromedp.SetUploadFiles(chromedp.CSS(selector), files)))
+	p.Await(selector+" is there", "document.readyState === 'complete' && document.querySelector("+quote(selector)+") !== null")
+	choose := func() error {
+		ctx, cancel := p.step()
+		defer cancel()
+		return chromedp.Do(ctx, chromedp.SetUploadFiles(chromedp.CSS(selector), files))
+	}
+	err := choose()
+	if err != nil && strings.Contains(err.Error(), "Could not find node") {
+		err = choose()
+	}
+	p.must(err)
 }
 
 // Drag carries files from the desk over the element, and leaves them in the air.

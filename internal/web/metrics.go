@@ -1,9 +1,9 @@
 package web
 
 import (
-	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -77,11 +77,11 @@ func class(code int) string {
 	if code < 100 || code > 599 {
 		return "none"
 	}
-	return strconv.Itoa(code/100) + "xx"
+	return [...]string{"1xx", "2xx", "3xx", "4xx", "5xx"}[code/100-1]
 }
 
-// isStream reports whether an answer is server-sent events.
+// isStream reports whether an answer is server-sent events. It is asked of each.
 func isStream(h http.Header) bool {
-	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	return err == nil && media == "text/event-stream"
+	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return media == "text/event-stream"
 }
