@@ -12,7 +12,7 @@ import (
 // Request puts a request on its trail: under the id that it brings, if that is well-formed and short, or a new one. inner says
 // that it comes from one of us, whose trace goes on; any other begins one.
 func Request(r *http.Request, inner bool) (_ *http.Request, span Span) {
-	came := job.ReadTrail(r.Header.Get)
+	came := job.ReadTrail(func(name string) string { return r.Header.Get(canonical(name)) })
 	if came.Request == "" {
 		came.Request = newRequestID()
 	}
@@ -24,6 +24,18 @@ func Request(r *http.Request, inner bool) (_ *http.Request, span Span) {
 	}
 	span.Set(String("request", came.Request))
 	return r.WithContext(ctx), span
+}
+
+// canonical spells a header as http.Header keeps it, which to find out costs an allocation where it is spelt otherwise.
+func canonical(name string) string {
+	switch name {
+	case job.HeaderParent:
+		return "Traceparent"
+	case job.HeaderState:
+		return "Tracestate"
+	default:
+		return name
+	}
 }
 
 // RequestID is the id of the request that ctx goes back to; "" if there is none.

@@ -69,8 +69,16 @@ func codeLabel(code int) string {
 	if code != 0 && http.StatusText(code) == "" {
 		return "other"
 	}
-	return strconv.Itoa(code)
+	return codes[code]
 }
+
+// codes spells each status once.
+var codes = func() (spelt [600]string) {
+	for code := range spelt {
+		spelt[code] = strconv.Itoa(code)
+	}
+	return spelt
+}()
 
 // class is 2xx to 5xx, none for a request that was broken off unanswered.
 func class(code int) string {
