@@ -263,7 +263,7 @@ func TestEveryQuestionOfWebhooksIsAnsweredFromAnIndex(t *testing.T) {
 	wantPlans(t, map[string]string{
 		"Insert": "", "Get": "find by _id", "Update": "find by _id | update by _id; version",
 		"List": "find by hook,_id", "List, next page": "find by hook,_id", "Due": "find by hook,due_at",
-		"Forget": "delete by changed", "Clear": "delete by hook,_id",
+		"Forget": "delete by changed; state", "Clear": "delete by hook,_id",
 	}, got)
 }
 
