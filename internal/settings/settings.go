@@ -222,6 +222,7 @@ func (r Rules) Job() job.Rules {
 		steps[i] = s.D()
 	}
 	return job.Rules{
+		ResumeFor:   job.DefaultRules().ResumeFor, // only the gateway, who takes uploads, has a variable for it
 		UploadLease: r.UploadLease.D(), Lease: r.Lease.D(), Skew: r.Skew.D(), Attempts: r.Attempts, RetryDelay: r.RetryDelay.D(),
 		RingAfter: r.RingAfter.D(), Remind: r.Remind.D(), RemindMax: r.RemindMax.D(),
 		MailSteps: steps, MailFor: r.MailFor.D(), KeepVideo: r.KeepVideo.D(), KeepMP3: r.KeepMP3.D(), CleanAfter: r.CleanAfter.D(),
