@@ -188,13 +188,13 @@ func theJSON(t *testing.T, s *testsuite.Suite) {
 			}
 		})
 	}
-	for _, accept := range []string{"*/*", "text/plain,application/json;q=0.9"} {
+	for _, accept := range []string{"*/*", "text/plain,application/json;q=0.9", "text/html,application/json;q=0.9"} {
 		a := p.Do(t, testsuite.Request{Path: "/download", Header: http.Header{"Accept": {accept}}})
 		a.Is(t, 400, "fid is required")
 	}
-	a = p.Do(t, testsuite.Request{Path: "/download", Header: http.Header{"Accept": {"text/html,application/json;q=0.9"}}})
+	a = testsuite.Send(t, testsuite.Request{Base: s.URL, Path: "/download", Header: http.Header{"Accept": {"text/html,application/json;q=0.9"}, "Cookie": {"session=" + p.Token}}})
 	if a.Status != 400 || a.Header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(a.Body, "Fid is required.") {
-		t.Errorf("who asks for a page gets %d %v %q", a.Status, a.Header, a.Body)
+		t.Errorf("a browser gets %d %v %q", a.Status, a.Header, a.Body)
 	}
 }
 

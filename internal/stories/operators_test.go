@@ -31,6 +31,6 @@ func discardByHand(t *testing.T, s *testsuite.Services) {
 	p.Shot("admin-story-dead")
 	p.Click(".card [popovertarget]")
 	p.Click(".ask .danger")
-	p.Shows(".empty", "None.")
+	p.Shows(".empty", "None, unless")
 	testsuite.Eventually(t, "neither queue has one", counts("0", 2))
 }
