@@ -15,7 +15,7 @@ import (
 func TestAQuotaHoldsOfTwoGateways(t *testing.T) {
 	t.Parallel()
 	const rivals, each, fits = 20, 50_000, 7
-	s := testsuite.NewServices(t, testsuite.Servers{MySQL: testserver.MySQL(t).Addr, Rabbit: testsuite.NewVhost(t), MongoDB: testserver.MongoDB(t)})
+	s := testsuite.NewServices(t, testsuite.Servers{MySQL: testserver.MySQL(t).Addr, Rabbit: testsuite.NewVhost(t), MongoDB: testsuite.NewMongoDB(t).URI()})
 	s.Users = testsuite.UserTable(t, s.At.MySQL)
 	s.StartAuth()
 	quota := "QUOTA_BYTES=" + strconv.Itoa(fits*each+each/2)

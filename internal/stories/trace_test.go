@@ -52,7 +52,7 @@ func TestOneUploadIsOneTrace(t *testing.T) {
 	t.Parallel()
 	collector := testsuite.StartCollector(t)
 	s := testsuite.NewServices(t, testsuite.Servers{
-		MySQL: testserver.MySQL(t).Addr, Rabbit: testsuite.NewVhost(t), MongoDB: testserver.MongoDB(t), SMTP: testsuite.MailServer(t),
+		MySQL: testserver.MySQL(t).Addr, Rabbit: testsuite.NewVhost(t), MongoDB: testsuite.NewMongoDB(t).URI(), SMTP: testsuite.MailServer(t),
 	})
 	s.Users = testsuite.UserTable(t, s.At.MySQL)
 	s.Settings = append(collector.Settings(), "LEASE_SECONDS=6")

@@ -13,10 +13,7 @@ type Doors struct{ MySQL, Rabbit, MongoDB *Door }
 // BehindDoors prepares services whose servers are out of reach.
 func BehindDoors(t *testing.T) (*Services, Doors) {
 	t.Helper()
-	ferret, err := testserver.StartFerretDB() // of its own: the services of the other suite would take the jobs
-	if err != nil {
-		t.Fatal(err)
-	}
+	ferret := NewMongoDB(t)
 	database := testserver.MySQL(t)
 	broker, err := url.Parse(NewVhost(t))
 	if err != nil {

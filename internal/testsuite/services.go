@@ -180,12 +180,23 @@ func (s *Services) AllReady(t *testing.T) {
 func FourServices(t *testing.T) *Services {
 	t.Helper()
 	s := NewServices(t, Servers{
-		MySQL: testserver.MySQL(t).Addr, Rabbit: NewVhost(t), MongoDB: testserver.MongoDB(t), SMTP: MailServer(t),
+		MySQL: testserver.MySQL(t).Addr, Rabbit: NewVhost(t), MongoDB: NewMongoDB(t).URI(), SMTP: MailServer(t),
 	})
 	s.Users = UserTable(t, s.At.MySQL)
 	s.StartAll()
 	s.AllReady(t)
 	return s
+}
+
+// NewMongoDB starts a server of the suite's own: where two suites share one, each one's sweepers ring for the other's jobs, and its
+// workers take them.
+func NewMongoDB(t *testing.T) *testserver.FerretDB {
+	t.Helper()
+	ferret, err := testserver.StartFerretDB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ferret
 }
 
 // MailServer is one like Gmail: STARTTLS, and a password.
