@@ -1,19 +1,15 @@
 package smtp_test
 
 import (
-	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
-	"net/mail"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
-	"golang.org/x/sync/errgroup"
 
 	"mp3converter/internal/job"
 	"mp3converter/internal/smtp"
@@ -278,134 +274,6 @@ func TestTheOperatorsMistakesAreNamedAndNotHeldAgainstTheLetter(t *testing.T) {
 	}
 }
 
-// wantNoSecrets looks for the credentials on the wire, in every form a mechanism sends them in, and in the error.
-func wantNoSecrets(t *testing.T, server *testserver.SMTP, err error) {
-	t.Helper()
-	seen := server.Clear() + fmt.Sprint(err)
-	for _, form := range []string{password, b64(password), b64("\x00" + user + "\x00" + password), "AUTH PLAIN", "AUTH LOGIN"} {
-		if strings.Contains(seen, form) {
-			t.Errorf("%q could be seen", form)
-		}
-	}
-}
-
-func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
-
-func TestCredentialsAreOnlySentOnceEncrypted(t *testing.T) {
-	server := testserver.StartSMTP(t, testserver.SMTPOptions{User: user, Password: password, ClearAuth: true})
-	cfg := configFor(server)
-	login(&cfg)
-	if err := sender(t, cfg).Send(t.Context(), letter); err != nil {
-		t.Fatal(err)
-	}
-	wantNoSecrets(t, server, nil)
-	if !strings.Contains(server.Clear(), "STARTTLS") {
-		t.Error("the test sees nothing on the wire")
-	}
-}
-
-func TestCredentialsAreOnlySentToWhomACertificateNames(t *testing.T) {
-	wanted := testserver.SMTPOptions{User: user, Password: password, ClearAuth: true}
-	for name, tt := range map[string]struct {
-		server func(*testserver.SMTPOptions)
-		change func(*smtp.Config)
-	}{
-		"unknown authority":               {nil, func(c *smtp.Config) { c.RootCAs = nil }},
-		"unknown authority, implicit TLS": {func(o *testserver.SMTPOptions) { o.Implicit = true }, func(c *smtp.Config) { c.RootCAs = nil; implicit(c) }},
-		"another host's certificate":      {func(o *testserver.SMTPOptions) { o.CertFor = "mail.example.com" }, nil},
-		"the same, implicit TLS":          {func(o *testserver.SMTPOptions) { o.CertFor, o.Implicit = "mail.example.com", true }, implicit},
-		"somebody takes STARTTLS away":    {func(o *testserver.SMTPOptions) { o.NoTLS = true }, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			options := wanted
-			if tt.server != nil {
-				tt.server(&options)
-			}
-			server := testserver.StartSMTP(t, options)
-			cfg := configFor(server)
-			login(&cfg)
-			if tt.change != nil {
-				tt.change(&cfg)
-			}
-			err := sender(t, cfg).Send(t.Context(), letter)
-			if err == nil || server.Dials() == 0 || server.Came(testserver.AtAuth) > 0 || len(server.Mails()) > 0 {
-				t.Errorf("Send = %v, and the server was asked %d times for a login", err, server.Came(testserver.AtAuth))
-			}
-			wantNoSecrets(t, server, err)
-		})
-	}
-}
-
-func TestASlowServerIsBoundedByTheTimeout(t *testing.T) {
-	for name, tt := range map[string]struct {
-		at   testserver.Step
-		drip time.Duration
-	}{
-		"a tar-pit, a byte now and then": {drip: 20 * time.Millisecond},
-		"silent from the start":          {at: testserver.AtGreeting},
-		"silent at RCPT":                 {at: testserver.AtRcpt},
-		"silent after the mail":          {at: testserver.AtData},
-	} {
-		t.Run(name, func(t *testing.T) {
-			server := testserver.StartSMTP(t, testserver.SMTPOptions{})
-			server.Drip(tt.drip)
-			server.Always(tt.at, testserver.Stall())
-			cfg := configFor(server)
-			cfg.Timeout = 300 * time.Millisecond
-			err := sender(t, cfg).Send(t.Context(), letter)
-			if err == nil || errors.Is(err, job.ErrPermanent) || !strings.Contains(err.Error(), "takes too long") {
-				t.Errorf("Send = %v, want the server's slowness as the reason", err)
-			}
-		})
-	}
-}
-
-func TestSendObeysItsContextInTheMiddleOfTheDialogue(t *testing.T) {
-	server := testserver.StartSMTP(t, testserver.SMTPOptions{})
-	server.Always(testserver.AtData, testserver.Stall())
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	sent := make(chan error)
-	go func() { sent <- sender(t, configFor(server)).Send(ctx, letter) }()
-	for server.Came(testserver.AtData) == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	cancel()
-	if err := <-sent; !errors.Is(err, context.Canceled) {
-		t.Errorf("Send = %v, want context.Canceled in the chain", err)
-	}
-}
-
-func TestManySendAtOnce(t *testing.T) {
-	const sends = 20
-	server := testserver.StartSMTP(t, testserver.SMTPOptions{User: user, Password: password})
-	cfg := configFor(server)
-	login(&cfg)
-	s := sender(t, cfg)
-	var group errgroup.Group
-	for i := range sends {
-		group.Go(func() error {
-			l := letter
-			l.To = fmt.Sprintf("u%d@example.com", i)
-			return s.Send(t.Context(), l)
-		})
-	}
-	if err := group.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	to := map[string]bool{}
-	for _, m := range server.Mails() {
-		header := testserver.ReadMail(t, m).Header.Get("To")
-		if a, err := mail.ParseAddress(header); err != nil || a.Address != m.To[0] {
-			t.Errorf("a mail for %s says %s", m.To[0], header)
-		}
-		to[m.To[0]] = true
-	}
-	if len(to) != sends {
-		t.Errorf("%d of %d arrived", len(to), sends)
-	}
-}
-
 func TestNobodyIsTheRecipient(t *testing.T) {
 	s := sender(t, smtp.Config{Host: "127.0.0.1", Port: 1})
 	for _, to := range []string{"", "x", "a@b\r\nRCPT TO:<eve@example.com>"} {
@@ -512,31 +380,5 @@ func TestMistakesInTheConfigurationAreNamed(t *testing.T) {
 				t.Error("the error tells the password")
 			}
 		})
-	}
-}
-
-func TestRootCAsAddsAFilesCertificates(t *testing.T) {
-	server := testserver.StartSMTP(t, testserver.SMTPOptions{})
-	pool, err := smtp.RootCAs(server.CAFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := configFor(server)
-	cfg.RootCAs = pool
-	if err := sender(t, cfg).Send(t.Context(), letter); err != nil {
-		t.Error(err)
-	}
-	if _, err := smtp.RootCAs("smtp_test.go"); err == nil {
-		t.Error("a file without certificates is taken")
-	}
-}
-
-func TestAServerThatNeverSaysGoodbyeHoldsNobodyUp(t *testing.T) {
-	server := testserver.StartSMTP(t, testserver.SMTPOptions{})
-	server.At(testserver.AfterAccept, testserver.Stall())
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	if err := sender(t, configFor(server)).Send(ctx, letter); err != nil || ctx.Err() != nil {
-		t.Errorf("Send = %v, held up: %v", err, ctx.Err())
 	}
 }
