@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strconv"
 	"unicode/utf8"
 
 	"mp3converter/internal/web"
@@ -61,11 +60,9 @@ func (s *Service) listUsers(w http.ResponseWriter, r *http.Request) error {
 }
 
 func usersPage(q url.Values) (limit int, after string, err error) {
-	limit, after = pageSize, q.Get("after")
-	if l := q.Get("limit"); l != "" {
-		limit, err = strconv.Atoi(l)
-	}
-	if err != nil || limit < 1 || limit > maxPageSize || len(after) > maxAfter || !utf8.ValidString(after) {
+	limit, ok := web.Limit(q, pageSize, maxPageSize)
+	after = q.Get("after")
+	if !ok || len(after) > maxAfter || !utf8.ValidString(after) {
 		return 0, "", errPage
 	}
 	return limit, after, nil

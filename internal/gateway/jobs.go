@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -55,11 +54,9 @@ func (s *Service) listJobs(w http.ResponseWriter, r *http.Request, user string) 
 }
 
 func pageOf(q url.Values) (limit int, before string, err error) {
-	limit, before = pageSize, q.Get("before")
-	if l := q.Get("limit"); l != "" {
-		limit, err = strconv.Atoi(l)
-	}
-	if err != nil || limit < 1 || limit > maxPageSize || before != "" && !job.IsID(before) {
+	limit, ok := web.Limit(q, pageSize, maxPageSize)
+	before = q.Get("before")
+	if !ok || before != "" && !job.IsID(before) {
 		return 0, "", errBadPage
 	}
 	return limit, before, nil

@@ -40,23 +40,12 @@ func newDelivery(of hook.Hook, minutes int) hook.Delivery {
 
 func insertDelivery(t *testing.T, s Deliveries, d hook.Delivery) hook.Delivery {
 	t.Helper()
-	if err := s.Insert(t.Context(), d); err != nil {
-		t.Fatalf("Insert: %v", err)
-	}
-	d.Version = 1
-	return d
+	return insertRecord(t, s, d, func(d *hook.Delivery) *int64 { return &d.Version })
 }
 
 func wantDelivery(t *testing.T, s Deliveries, want hook.Delivery) {
 	t.Helper()
-	got, err := s.Get(t.Context(), want.ID)
-	if err != nil {
-		t.Errorf("Get: %v", err)
-		return
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("Get (-want +got):\n%s", diff)
-	}
+	wantRecord(t, s, want.ID, want)
 }
 
 func deliveriesFields(t *testing.T, s Deliveries) {

@@ -38,23 +38,12 @@ func newHook(slot int) hook.Hook { return hook.New(noon, owner, "https://example
 
 func insertHook(t *testing.T, s Hooks, h hook.Hook) hook.Hook {
 	t.Helper()
-	if err := s.Insert(t.Context(), h); err != nil {
-		t.Fatalf("Insert: %v", err)
-	}
-	h.Version = 1
-	return h
+	return insertRecord(t, s, h, func(h *hook.Hook) *int64 { return &h.Version })
 }
 
 func wantHook(t *testing.T, s Hooks, want hook.Hook) {
 	t.Helper()
-	got, err := s.Get(t.Context(), want.ID)
-	if err != nil {
-		t.Errorf("Get: %v", err)
-		return
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("Get (-want +got):\n%s", diff)
-	}
+	wantRecord(t, s, want.ID, want)
 }
 
 func hooksFields(t *testing.T, s Hooks) {

@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"mp3converter/internal/job"
 )
 
@@ -101,21 +99,10 @@ func filled[T any](t *testing.T, record T) T {
 
 func insert(t *testing.T, l Ledger, j job.Job) job.Job {
 	t.Helper()
-	if err := l.Insert(t.Context(), j); err != nil {
-		t.Fatalf("Insert: %v", err)
-	}
-	j.Version = 1
-	return j
+	return insertRecord(t, l, j, func(j *job.Job) *int64 { return &j.Version })
 }
 
 func wantJob(t *testing.T, l Ledger, want job.Job) {
 	t.Helper()
-	got, err := l.Get(t.Context(), want.ID)
-	if err != nil {
-		t.Errorf("Get: %v", err)
-		return
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("Get (-want +got):\n%s", diff)
-	}
+	wantRecord(t, l, want.ID, want)
 }
