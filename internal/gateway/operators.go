@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
-	"mime"
 	"net/http"
-	"net/url"
 	"regexp"
 	"time"
 
@@ -167,16 +164,8 @@ func (s *Service) changed(w http.ResponseWriter, r *http.Request, j job.Job, err
 // becauseOf is what the form says for the owner; a request without a body says nothing.
 func becauseOf(w http.ResponseWriter, r *http.Request) (string, error) {
 	const maxForm = 4 << 10 // bytes: the longest text, each byte as %XX
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
-	if err != nil {
-		return "", errBecause
-	}
-	if len(body) == 0 {
-		return "", nil
-	}
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	form, bad := url.ParseQuery(string(body))
-	if err != nil || bad != nil || media != "application/x-www-form-urlencoded" || len(form["because"]) > 1 || !job.IsBecause(form.Get("because")) {
+	form, err := smallForm(w, r, maxForm)
+	if err != nil || len(form["because"]) > 1 || !job.IsBecause(form.Get("because")) {
 		return "", errBecause
 	}
 	return form.Get("because"), nil

@@ -5,10 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
-	"net/url"
 	"time"
 
 	"mp3converter/internal/web"
@@ -140,19 +137,13 @@ const maxLoginForm = 8 << 10
 
 // loginForm returns what is in the form's two fields.
 func loginForm(w http.ResponseWriter, r *http.Request) (email, password string, err error) {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/x-www-form-urlencoded" {
+	form, err := smallForm(w, r, maxLoginForm)
+	switch {
+	case errors.Is(err, errNoForm):
 		return "", "", errNoLoginForm
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxLoginForm))
-	if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
-		return "", "", errNoLoginForm
-	}
-	if err != nil {
+	case err != nil:
 		return "", "", err
-	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil || len(form["email"]) != 1 || len(form["password"]) != 1 {
+	case len(form["email"]) != 1 || len(form["password"]) != 1:
 		return "", "", errNoLoginForm
 	}
 	return form.Get("email"), form.Get("password"), nil

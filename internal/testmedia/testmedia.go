@@ -2,7 +2,7 @@
 // needs ffmpeg with the encoders of a full build (Debian's has them). It is for tests only.
 //
 // Clips are cached in one folder below os.TempDir for all test processes and runs: the name of a file is a hash of the
-// command that made it. Tests must not write to them; Copy and Cut make files that are the test's own.
+// command that made it. Tests must not write to them; Cut makes files that are the test's own.
 package testmedia
 
 import (
@@ -78,12 +78,6 @@ func Make(tb testing.TB, ext string, args ...string) string {
 		_, err := run(append(slices.Clone(args), "-y", path)...)
 		return err
 	})
-}
-
-// Copy returns a copy of the file that belongs to the test.
-func Copy(tb testing.TB, path string) string {
-	tb.Helper()
-	return Cut(tb, path, 1)
 }
 
 // Cut returns a copy of the first part of the file, as a broken upload leaves it; keep is its share, 0 to 1.
