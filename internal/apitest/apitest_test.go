@@ -60,6 +60,7 @@ func TestWhatIsInTheDocumentIsTaken(t *testing.T) {
 		"a problem":              exchange(t, "GET", "/jobs/"+id, 404, "application/problem+json", problem),
 		"a bad request, refused": exchange(t, "GET", "/jobs?limit=x&y=z", 400, text, "limit must be 1 to 200 and before a job's id"),
 		"with a header":          unavailable,
+		"the head of a list":     exchange(t, "HEAD", "/jobs?limit=200", 200, "application/json", ""),
 		"a path of nobody":       exchange(t, "GET", "/x", 404, text, "not found"),
 		"a method of nobody":     elsewhere,
 		"refused by net/http":    early,

@@ -32,7 +32,8 @@ type operation struct {
 	at   // the operation's own
 }
 
-// find returns the operation that answers a request. Without one, the path alone may be there.
+// find returns the operation that answers a request. Without one, the path alone may be there. A HEAD that a path does not
+// have by itself is its GET.
 func (d *Document) find(method, escapedPath string) (op operation) {
 	best := -1
 	key := strings.ToLower(method)
@@ -43,6 +44,9 @@ func (d *Document) find(method, escapedPath string) (op operation) {
 		if literal, fits := match(path, escapedPath); fits && literal > best {
 			best, op = literal, operation{path, item, d.get(item, key)}
 		}
+	}
+	if method == http.MethodHead && op.value == nil {
+		op.at = d.get(op.item, "get")
 	}
 	return op
 }

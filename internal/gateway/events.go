@@ -132,6 +132,9 @@ func (s *Service) watch(w http.ResponseWriter, r *http.Request, id string,
 		return err
 	}
 	out.begin(first)
+	if r.Method == http.MethodHead { // whose answer has no body to wait for
+		return nil
+	}
 	web.Note(r.Context(), "ended", s.relay(r, c, news, out))
 	return nil
 }

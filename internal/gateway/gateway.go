@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"mp3converter/internal/job"
@@ -152,7 +153,7 @@ func New(cfg Config) *Service {
 func (s *Service) Routes() http.Handler {
 	h := handle
 	r := chi.NewRouter()
-	r.Use(web.Behind(s.cfg.TrustedProxies), web.Log(s.cfg.Log, s.cfg.Metrics), web.Secure, s.patient)
+	r.Use(web.Behind(s.cfg.TrustedProxies), web.Log(s.cfg.Log, s.cfg.Metrics), web.Secure, s.patient, middleware.GetHead)
 
 	r.Get("/", h(s.home))
 	r.Get(page.StaticRoot+"{version}/{name}", page.Static)
@@ -219,12 +220,18 @@ var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.Me
 func notAllowed(w http.ResponseWriter, routes chi.Router, r *http.Request) error {
 	var allowed []string
 	for _, m := range methods {
-		if routes.Match(chi.NewRouteContext(), m, r.URL.Path) {
+		if has(routes, m, r.URL.Path) {
 			allowed = append(allowed, m)
 		}
 	}
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
 	return errMethod
+}
+
+// has reports whether a path has a method. What is there to get has a head.
+func has(routes chi.Router, method, path string) bool {
+	return routes.Match(chi.NewRouteContext(), method, path) ||
+		method == http.MethodHead && routes.Match(chi.NewRouteContext(), http.MethodGet, path)
 }
 
 // ringSoon rings for a job that a client is waiting to hear of. It fails quietly: the sweeper rings again.
