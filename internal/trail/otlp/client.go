@@ -32,7 +32,7 @@ func newClient(s Settings) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	headers, err := s.headers()
+	headers, err := pairs(string(s.Headers))
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ package otlp
 import (
 	"context"
 	"log/slog"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,11 +40,9 @@ func Start(s Settings, service, version string, log *slog.Logger) (_ oteltrace.T
 	if err != nil {
 		return nil, nil, err
 	}
-	of, err := resource.New(ctx, resource.WithAttributes(
-		attribute.String("service.name", service), attribute.String("service.version", version)), resource.WithFromEnv())
-	if err != nil {
-		return nil, nil, err
-	}
+	s.warn(log)
+	_ = os.Unsetenv("OTEL_RESOURCE_ATTRIBUTES") // the SDK would read it once more, and take the good half of a bad one
+	of := resource.NewSchemaless(s.attributes(service, version)...)
 	otel.SetErrorHandler(seldom(log)) // the SDK has one for all
 	provider := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithSampler(sampler), sdk.WithResource(of))
 	log.Info("tracing", "sampler", sampler.Description())
@@ -51,6 +51,29 @@ func Start(s Settings, service, version string, log *slog.Logger) (_ oteltrace.T
 		defer cancel()
 		_ = provider.Shutdown(ctx) // its errors go to the handler
 	}, nil
+}
+
+// warn logs the mistakes that the specification of OpenTelemetry wants reported and the variable ignored for.
+func (s Settings) warn(log *slog.Logger) {
+	if s.Disabled != "" && !strings.EqualFold(s.Disabled, "false") {
+		log.Warn("OTEL_SDK_DISABLED is neither true nor false, and ignored")
+	}
+	if _, err := pairs(s.Resource); err != nil {
+		log.Warn("OTEL_RESOURCE_ATTRIBUTES is ignored", "err", err)
+	}
+}
+
+// attributes say whose traces they are. The last of a name counts.
+func (s Settings) attributes(service, version string) []attribute.KeyValue {
+	all := []attribute.KeyValue{attribute.String("service.name", service), attribute.String("service.version", version)}
+	more, _ := pairs(s.Resource) // warn has told of a mistake
+	for name, value := range more {
+		all = append(all, attribute.String(name, value))
+	}
+	if s.Service != "" {
+		all = append(all, attribute.String("service.name", s.Service))
+	}
+	return all
 }
 
 // seldom logs that spans cannot be sent, once a minute: it is nobody's job that suffers.

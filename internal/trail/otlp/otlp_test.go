@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
@@ -28,6 +30,7 @@ func load(t *testing.T, environ ...string) (otlp.Settings, error) {
 }
 
 func TestMistakesAreNamed(t *testing.T) {
+	const on = "OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318"
 	for setting, good := range map[string]bool{
 		"OTEL_TRACES_EXPORTER=none":                              true,
 		"OTEL_TRACES_EXPORTER=zipkin":                            false,
@@ -40,16 +43,32 @@ func TestMistakesAreNamed(t *testing.T) {
 		"OTEL_TRACES_SAMPLER=parentbased_traceidratio":           true,
 		"OTEL_TRACES_SAMPLER=always_off":                         true,
 		"OTEL_TRACES_SAMPLER=jaeger_remote":                      false,
+		"OTEL_RESOURCE_ATTRIBUTES=malformed":                     true, // and warned of
 	} {
-		_, err := load(t, setting)
+		_, err := load(t, on, setting) // the later of two counts
 		name, _, _ := strings.Cut(setting, "=")
 		if good != (err == nil) || err != nil && (!strings.HasPrefix(err.Error(), name+": ") || strings.Contains(err.Error(), "s3cret")) {
 			t.Errorf("%s: %v", setting, err)
 		}
 	}
 	for arg, good := range map[string]bool{"0": true, "0.25": true, "1": true, "1.5": false, "-1": false, "a quarter": false} {
-		if _, err := load(t, "OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG="+arg); good != (err == nil) {
+		if _, err := load(t, on, "OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG="+arg); good != (err == nil) {
 			t.Errorf("OTEL_TRACES_SAMPLER_ARG=%s: %v", arg, err)
+		}
+	}
+}
+
+// A platform's variables, made for other programs, stop nobody who traces nothing.
+func TestWhereNothingIsTracedNoVariableIsAMistake(t *testing.T) {
+	foreign := []string{
+		"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_HEADERS=s3cret", "OTEL_TRACES_SAMPLER=jaeger_remote", "OTEL_RESOURCE_ATTRIBUTES=malformed",
+	}
+	for _, off := range [][]string{nil, {"OTEL_TRACES_EXPORTER=none", "OTEL_EXPORTER_OTLP_ENDPOINT=collector:4317"},
+		{"OTEL_SDK_DISABLED=True", "OTEL_TRACES_EXPORTER=zipkin", "OTEL_EXPORTER_OTLP_ENDPOINT=collector:4317"}} {
+		var log bytes.Buffer
+		span(t, &log, append(off, foreign...)...)
+		if log.Len() > 0 {
+			t.Errorf("%v: %s", off, &log)
 		}
 	}
 }
@@ -59,6 +78,7 @@ type collector struct {
 	*httptest.Server
 	asked   atomic.Int32
 	names   chan string
+	of      map[string]string // the last span's resource
 	headers http.Header
 }
 
@@ -75,6 +95,10 @@ func newCollector(t *testing.T, statuses ...int) *collector {
 				t.Errorf("%s: %v", r.URL, err)
 			}
 			c.headers = r.Header
+			c.of = map[string]string{}
+			for _, a := range data.GetResourceSpans()[0].GetResource().GetAttributes() {
+				c.of[a.GetKey()] = a.GetValue().GetStringValue()
+			}
 			for _, s := range data.GetResourceSpans()[0].GetScopeSpans()[0].GetSpans() {
 				c.names <- s.GetName()
 			}
@@ -115,10 +139,51 @@ func TestSpansAreSent(t *testing.T) {
 	}
 }
 
+func TestTracesSayWhoseTheyAre(t *testing.T) {
+	const none = ""
+	type resource = map[string]string
+	for attributes, tt := range map[string]struct {
+		more resource
+		warn string
+	}{
+		none:                              {},
+		"deployment.environment=a%20b,c=": {more: resource{"deployment.environment": "a b", "c": ""}},
+		"a=b,service.version=v2,":         {more: resource{"a": "b", "service.version": "v2"}},
+		"a=b,malformed":                   {warn: "OTEL_RESOURCE_ATTRIBUTES"},
+		"a=%zz,b=c":                       {warn: "OTEL_RESOURCE_ATTRIBUTES"},
+	} {
+		for name, want := range map[string]string{none: "test", "mine": "mine"} {
+			t.Setenv("OTEL_RESOURCE_ATTRIBUTES", attributes) // where the SDK would find it
+			c := newCollector(t, 200)
+			var log bytes.Buffer
+			span(t, &log, "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL+"/base", "OTEL_RESOURCE_ATTRIBUTES="+attributes, "OTEL_SERVICE_NAME="+name)
+			all := resource{"service.name": want, "service.version": "v1"}
+			maps.Copy(all, tt.more)
+			if diff := cmp.Diff(all, c.of); diff != "" {
+				t.Errorf("%q, %q: the resource (-want +got)\n%s", attributes, name, diff)
+			}
+			if warned := strings.Contains(log.String(), "WARN"); warned != (tt.warn != "") || !strings.Contains(log.String(), tt.warn) {
+				t.Errorf("%q: the log has\n%s", attributes, &log)
+			}
+		}
+	}
+}
+
+func TestDisabledIsOneWord(t *testing.T) {
+	for word, warned := range map[string]bool{"1": true, "yes": true, "false": false, "FALSE": false, "": false} {
+		c := newCollector(t, 200)
+		var log bytes.Buffer
+		span(t, &log, "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL+"/base", "OTEL_SDK_DISABLED="+word)
+		if c.asked.Load() == 0 || strings.Contains(log.String(), "OTEL_SDK_DISABLED") != warned {
+			t.Errorf("OTEL_SDK_DISABLED=%s: asked %d times; the log has\n%s", word, c.asked.Load(), &log)
+		}
+	}
+}
+
 func TestNothingIsSentUnlessAsked(t *testing.T) {
 	c := newCollector(t, 200)
 	endpoint := "OTEL_EXPORTER_OTLP_ENDPOINT=" + c.URL + "/base"
-	for _, environ := range [][]string{{}, {"OTEL_TRACES_EXPORTER=none", endpoint}, {"OTEL_TRACES_SAMPLER=always_off", endpoint},
+	for _, environ := range [][]string{{}, {"OTEL_TRACES_EXPORTER=none", endpoint}, {"OTEL_SDK_DISABLED=true", endpoint}, {"OTEL_TRACES_SAMPLER=always_off", endpoint},
 		{"OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0", endpoint}} {
 		span(t, io.Discard, environ...)
 		if n := c.asked.Load(); n != 0 {

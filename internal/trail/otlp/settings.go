@@ -12,27 +12,36 @@ import (
 	"mp3converter/internal/settings"
 )
 
-// Settings are OpenTelemetry's standard variables, as far as they matter here. The SDK reads OTEL_RESOURCE_ATTRIBUTES,
-// OTEL_SERVICE_NAME, OTEL_BSP_* and the limits of spans itself.
+// Settings are OpenTelemetry's standard variables, as far as they matter here. The SDK reads OTEL_BSP_* and the limits of spans
+// itself. A platform may give all that it runs variables which only some understand: where nothing is traced, they do not matter.
 type Settings struct {
+	Disabled string          `env:"OTEL_SDK_DISABLED" doc:"true: nothing is traced, whatever the others say"`
 	Exporter string          `env:"OTEL_TRACES_EXPORTER" doc:"otlp or none; without it otlp if there is an endpoint, else nothing is traced"`
 	Endpoint string          `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"URL of a collector of traces, by OTLP over HTTP: spans are posted to /v1/traces there. With OTEL_TRACES_EXPORTER=otlp alone it is http://localhost:4318"`
 	Headers  settings.Secret `env:"OTEL_EXPORTER_OTLP_HEADERS" doc:"name=value,… to send along, for collectors that want a key"`
 	Protocol string          `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" doc:"there is no other"`
 	Sampler  string          `env:"OTEL_TRACES_SAMPLER" envDefault:"parentbased_always_on" doc:"which requests are traced: always_on, always_off, traceidratio, or parentbased_ and one of these, as whoever began the trace"`
 	Arg      string          `env:"OTEL_TRACES_SAMPLER_ARG" doc:"of a …traceidratio: the part of them, 0 to 1; without it 1"`
+	Service  string          `env:"OTEL_SERVICE_NAME" doc:"what traces call the service; without it its own name"`
+	Resource string          `env:"OTEL_RESOURCE_ATTRIBUTES" doc:"name=value,… about this installation, to go with every trace; a value of another form is ignored, with a warning"`
 }
 
-// Validate reports what the variables cannot be.
+// Validate reports what the variables cannot be, if anything is to be traced.
 func (s Settings) Validate() error {
-	var mistakes []error
-	if s.Exporter != "" && s.Exporter != "none" && s.Exporter != "otlp" {
-		mistakes = append(mistakes, errors.New("OTEL_TRACES_EXPORTER: otlp or none"))
+	if s.disabled() {
+		return nil
 	}
+	if s.Exporter != "" && s.Exporter != "none" && s.Exporter != "otlp" {
+		return errors.New("OTEL_TRACES_EXPORTER: otlp or none")
+	}
+	if !s.on() {
+		return nil
+	}
+	var mistakes []error
 	if _, err := s.url(); err != nil {
 		mistakes = append(mistakes, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err))
 	}
-	if _, err := s.headers(); err != nil {
+	if _, err := pairs(string(s.Headers)); err != nil {
 		mistakes = append(mistakes, fmt.Errorf("OTEL_EXPORTER_OTLP_HEADERS: %w", err))
 	}
 	if s.Protocol != "" && s.Protocol != "http/protobuf" {
@@ -44,8 +53,13 @@ func (s Settings) Validate() error {
 	return errors.Join(mistakes...)
 }
 
+// disabled is true for the one word that the specification has for it.
+func (s Settings) disabled() bool { return strings.EqualFold(s.Disabled, "true") }
+
 // on reports whether anything is traced.
-func (s Settings) on() bool { return s.Exporter == "otlp" || s.Exporter == "" && s.Endpoint != "" }
+func (s Settings) on() bool {
+	return !s.disabled() && (s.Exporter == "otlp" || s.Exporter == "" && s.Endpoint != "")
+}
 
 // url is where spans are posted to.
 func (s Settings) url() (string, error) {
@@ -60,10 +74,10 @@ func (s Settings) url() (string, error) {
 	return u.JoinPath("v1", "traces").String(), nil
 }
 
-// headers are pairs with percent-encoded values.
-func (s Settings) headers() (map[string]string, error) {
+// pairs are names with percent-encoded values, as headers and attributes are written.
+func pairs(text string) (map[string]string, error) {
 	all := map[string]string{}
-	for pair := range strings.SplitSeq(string(s.Headers), ",") {
+	for pair := range strings.SplitSeq(text, ",") {
 		if strings.TrimSpace(pair) == "" {
 			continue
 		}
