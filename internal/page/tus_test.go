@@ -43,7 +43,7 @@ type tus struct {
 
 	fault func(r *http.Request) int // the status that a request is refused with; 0 lets it pass. It may cut the connection by -1
 	user  string                    // who is logged in, if not sid
-	away  bool                      // whoever asks for a job is cut off
+	fate  int                       // the status that whoever asks for a job gets instead of it. It may cut the connection by -1
 	hold  chan struct{}             // if there is one, a PATCH stores half of what comes and then waits for it
 }
 
@@ -81,8 +81,12 @@ func (s *tus) home(w http.ResponseWriter, r *http.Request) {
 func (s *tus) job(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.away {
+	switch {
+	case s.fate < 0:
 		panic(http.ErrAbortHandler)
+	case s.fate != 0:
+		http.Error(w, "<html>a proxy's page</html>", s.fate)
+		return
 	}
 	for _, j := range s.done {
 		if j.ID == r.PathValue("id") {

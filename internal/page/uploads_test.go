@@ -31,7 +31,7 @@ func once(method string, status int) func(r *http.Request) int {
 		left = 8
 	}
 	return func(r *http.Request) int {
-		if r.Method == http.MethodHead {
+		if status < 0 && r.Method == http.MethodHead {
 			left = 0
 		}
 		if r.Method != method || left == 0 {
@@ -217,18 +217,64 @@ func TestABrowserThatCannotUploadSaysSo(t *testing.T) {
 }
 
 func TestAnUploadWhoseFateIsUnknownCanBeTriedAgain(t *testing.T) {
-	t.Parallel()
-	s := newTus(t)
-	s.fault, s.away = once(http.MethodPatch, http.StatusNotFound), true
-	p := browser.Open(t, browser.View{})
-	p.Go(s.URL)
-	p.Choose("#file", file(t, "a.mp4", "video "))
-	p.Shows("#uploads .says", "The server cannot be reached.")
-	s.set(func() { s.away = false })
-	p.Click("#uploads .pause")
-	p.Shows("#jobs", "a.mp4")
-	if got := s.requests(); !slices.Equal(got, []string{"POST 201", "PATCH 404", "HEAD 200", "PATCH 204"}) {
-		t.Errorf("requests %v", got)
+	for name, tt := range map[string]struct {
+		fate int
+		says string
+	}{
+		"cut":        {-1, "The server cannot be reached."},
+		"restarting": {http.StatusServiceUnavailable, "The server is not available."},
+		"logged out": {http.StatusUnauthorized, "You are no longer logged in. Log in in another tab, then go on here."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newTus(t)
+			s.fault, s.fate = once(http.MethodPatch, http.StatusNotFound), tt.fate
+			p := browser.Open(t, browser.View{})
+			p.Go(s.URL)
+			p.Choose("#file", file(t, "a.mp4", "video "))
+			p.Shows("#uploads .says", tt.says)
+			s.set(func() { s.fate = 0 })
+			p.Click("#uploads .pause")
+			p.Shows("#jobs", "a.mp4")
+			if got := s.requests(); !slices.Equal(got, []string{"POST 201", "PATCH 404", "HEAD 200", "PATCH 204"}) {
+				t.Errorf("requests %v", got)
+			}
+		})
+	}
+}
+
+func TestAfterAReloadOnlyWhatIsGoneIsForgotten(t *testing.T) {
+	for name, tt := range map[string]struct {
+		status int
+		kept   bool
+	}{
+		"restarting": {http.StatusServiceUnavailable, true},
+		"logged out": {http.StatusUnauthorized, true},
+		"run out":    {http.StatusNotFound, false},
+		"ended":      {http.StatusGone, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newTus(t)
+			s.hold = make(chan struct{})
+			p := browser.Open(t, browser.View{})
+			p.Go(s.URL)
+			video := file(t, "a.mp4", "video ")
+			p.Choose("#file", video)
+			p.Await("half is there", "document.querySelector('#uploads progress')?.value > .3")
+			s.set(func() { s.hold, s.fault = nil, once(http.MethodHead, tt.status) })
+			p.Go(s.URL)
+			if tt.kept {
+				p.Shows("#uploads .says", "Choose the file again")
+			} else {
+				p.Await("it is forgotten", "!localStorage['mp3converter.uploads'].includes('a.mp4')")
+			}
+			p.Choose("#file", video)
+			p.Shows("#jobs", "a.mp4")
+			if goesOn := strings.Count(strings.Join(s.requests(), " "), "POST") == 1; goesOn != tt.kept {
+				t.Errorf("it went on: %v, want %v; requests %v", goesOn, tt.kept, s.requests())
+			}
+		})
 	}
 }
 

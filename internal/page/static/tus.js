@@ -144,14 +144,14 @@ export class Upload {
 	}
 }
 
-// refusal tells what passes from what does not. Whatever says when to ask again passes by itself. 409 is another offset than ours and 423 an earlier request of ours that the
-// server still holds on to: asking again settles both.
+// refusal tells what passes from what does not. Whatever says when to ask again passes by itself. 409 is another offset than
+// ours and 423 an earlier request of ours that the server still holds on to: asking again settles both.
 function refusal(status, after, body) {
-	let text = body;
+	let text = '';
 	try {
 		text = JSON.parse(body).detail;
 	} catch {
-		// it is the text itself
+		// a proxy's own page
 	}
 	const passes = after || status >= 500 || [408, 409, 423, 460].includes(status);
 	if (!passes) return new Refused(status, text || `the server answered ${status}`);
@@ -160,11 +160,21 @@ function refusal(status, after, body) {
 	return e;
 }
 
-// offset returns how many bytes of an upload the server has, and of how many.
+// exists reports whether there is something at an address. An answer that says neither, as of a server that is starting or of
+// a lost session, is thrown.
+export async function exists(url) {
+	const answer = await fetch(url, { headers: { Accept: 'application/problem+json' } }).catch(() => { throw new Error('the server cannot be reached'); });
+	if (answer.ok) return true;
+	const e = refusal(answer.status, answer.headers.get('Retry-After'), await answer.text().catch(() => ''));
+	if (isGone(e)) return false;
+	throw e;
+}
+
+// offset returns how many bytes of an upload the server has.
 export async function offset(url) {
 	const answer = await fetch(url, { method: 'HEAD', headers: { 'Tus-Resumable': VERSION } });
 	if (!answer.ok) throw new Refused(answer.status, '');
-	return { sent: Number(answer.headers.get('Upload-Offset')), size: Number(answer.headers.get('Upload-Length')) };
+	return Number(answer.headers.get('Upload-Offset'));
 }
 
 // discard has the server forget an upload.

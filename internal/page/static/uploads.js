@@ -2,7 +2,7 @@
 
 import { fingerprint, forget, recall, recallAll, remember } from './memory.js';
 import { say, warn } from './say.js';
-import { Upload, discard, isGone, offset } from './tus.js';
+import { Upload, discard, exists, isGone, offset } from './tus.js';
 import { Row } from './uploadrow.js';
 import { refusal, sentence, size } from './words.js';
 
@@ -68,13 +68,11 @@ class Item {
 	// gone: the server has no such upload any more. Either its job is there, and only the answer was lost, or it has run out.
 	async gone() {
 		const id = this.id();
-		let job;
 		try {
-			if (id) job = await fetch(`/jobs/${id}`);
-		} catch {
-			return this.refused(new Error('the server cannot be reached')); // and asked again by the next try
+			if (id && await exists(`/jobs/${id}`)) return this.end(id);
+		} catch (e) {
+			return this.refused(e); // and asked again by the next try
 		}
-		if (job?.ok) return this.end(id);
 		this.upload.url = undefined;
 		if (this.restarted) return this.refused(new Error('the server lost the upload'));
 		this.restarted = true;
@@ -143,20 +141,16 @@ export class Queue {
 		});
 	}
 
-	// recall shows what was interrupted, if the server still has it.
+	// recall shows what was interrupted, unless the server has it no more. One that cannot say may have it.
 	async recall() {
 		await Promise.all(recallAll(this.user).map(async ([key, { url, name, size }]) => {
-			try {
-				const { sent } = await offset(url);
-				if (sent >= size) return forget(key);
-				if (this.#find(key)) return;
-				const item = this.#add(key, name, size);
-				item.state = 'stopped';
-				item.row.lacksFile();
-				item.row.moved(sent);
-			} catch (e) {
-				if (isGone(e)) forget(key);
-			}
+			const sent = await offset(url).catch((e) => (isGone(e) ? size : 0));
+			if (sent >= size) return forget(key);
+			if (this.#find(key)) return;
+			const item = this.#add(key, name, size);
+			item.state = 'stopped';
+			item.row.lacksFile();
+			item.row.moved(sent);
 		}));
 	}
 
