@@ -29,6 +29,7 @@ type cluster struct {
 	people []*person // who have worked under load
 	main   struct {  // of the main job
 		token, fid string
+		mail       string // its text
 		mp3        []byte
 	}
 }
@@ -52,7 +53,8 @@ func newCluster() *cluster {
 func (c *cluster) newClient() *http.Client {
 	var dialer net.Dialer
 	return &http.Client{
-		Timeout: 2 * time.Minute,
+		Timeout:       2 * time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			DisableKeepAlives: true, // net/http repeats a request by itself when a connection that it kept is found dead
 			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {

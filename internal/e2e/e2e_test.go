@@ -27,6 +27,7 @@ func TestE2E(t *testing.T) {
 		{"installs without a touch", install},
 		{"does the main job", mainJob},
 		{"fits into 4 GiB", memory},
+		{"has what is around it", around},
 		{"goes on under load while everything is restarted", disturb},
 		{"is uninstalled but for its volumes, and comes back", uninstall},
 	} {

@@ -81,11 +81,7 @@ func (c *cluster) startLoad(t *testing.T) *load {
 	}
 	l.long = testsuite.VideoOf(t, testmedia.Clip(t, long), "long.webm")
 	for range people {
-		p := &person{email: testsuite.NewAddress()}
-		if _, err := tryWith(t.Context(), testsuite.Password+"\n", "exec", "-i", "deploy/auth", "--", "auth", "user", "add", p.email); err != nil {
-			t.Fatal(err)
-		}
-		c.people = append(c.people, p)
+		c.people = append(c.people, newPerson(t))
 	}
 	l.enter("before anything", false)
 	ctx, stop := context.WithCancel(t.Context())
@@ -107,6 +103,16 @@ func (c *cluster) startLoad(t *testing.T) *load {
 	}
 	t.Cleanup(l.end)
 	return l
+}
+
+// newPerson makes a user by the operator's command.
+func newPerson(t *testing.T) *person {
+	t.Helper()
+	p := &person{email: testsuite.NewAddress()}
+	if _, err := tryWith(t.Context(), testsuite.Password+"\n", "exec", "-i", "deploy/auth", "--", "auth", "user", "add", p.email); err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // end has the users stop and waits for them.

@@ -55,7 +55,7 @@ func mainJob(t *testing.T, c *cluster) {
 	}
 	c.say(t, "mail after %.1fs: %s", time.Since(from).Seconds(), strings.SplitN(letter.Body, "\n", 2)[0])
 
-	c.main.fid = fid[1]
+	c.main.fid, c.main.mail = fid[1], letter.Body
 	c.curl(t, folder, "--output", "mp3_download.mp3", "-X", "GET", "-H", "Authorization: Bearer "+token, host+"/download?fid="+c.main.fid)
 	mp3 := filepath.Join(folder, "mp3_download.mp3")
 	testsuite.Lasts(t, mp3, video.Sound)
