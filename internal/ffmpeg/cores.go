@@ -6,17 +6,19 @@ import (
 )
 
 // Cores are the processors that the conversions of a machine share. Each conversion has one of its own, whatever the others
-// do. Those that no conversion has are lent for a segment each, in fair parts, and so are back soon when another comes.
+// do, and one that is expected has, too. Those that no conversion has are lent for a segment each, in fair parts, and so are
+// back soon when another comes.
 type Cores struct {
 	total int
 	trace func(what string) // nil, or told of each encoder, when all have ended, and when one process must do it all
 
-	mu      sync.Mutex
-	plan    plan
-	seats   int // conversions
-	sharing int // of these, the ones that borrow
-	lent    int
-	changed chan struct{} // closed when there may be more to borrow
+	mu       sync.Mutex
+	plan     plan
+	seats    int // conversions
+	sharing  int // of these, the ones that borrow
+	expected int // conversions, the seats among them; 0 if nobody says
+	lent     int
+	changed  chan struct{} // closed when there may be more to borrow
 }
 
 // NewCores returns so many, none of them in use. They are lent once Check has seen that it pays.
@@ -53,15 +55,33 @@ type seat struct {
 	lent   int
 }
 
-// full says whether others leave one more conversion no core but its own, or none.
+// Expect has a core kept for a conversion that is still to begin, as while its video is fetched: lent to another it would cost
+// both more than it saves the one. Release is for when it has ended, or does not come; it may be called twice.
+func (c *Cores) Expect() (release func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expected++
+	return sync.OnceFunc(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.expected--
+		c.tell()
+	})
+}
+
+// full says whether others leave one more conversion, which may be expected, no core but its own, or none.
 func (c *Cores) full() bool {
 	if c == nil {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.seats > 0 && c.seats+1 >= c.total
+	others := max(c.seats, c.expected-1)
+	return others > 0 && others+1 >= c.total
 }
+
+// taken is how many cores have a conversion, running or expected. The caller holds mu.
+func (c *Cores) taken() int { return max(c.seats, c.expected) }
 
 // enter returns the seat of another conversion; it never waits.
 func (c *Cores) enter() *seat {
@@ -95,7 +115,7 @@ func (s *seat) share(sound time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.plan = s.Cores.plan
-	if s.seats >= s.total || !s.plan.pays(sound) {
+	if s.taken() >= s.total || !s.plan.pays(sound) {
 		return false
 	}
 	s.shares = true
@@ -118,7 +138,7 @@ func (s *seat) alone() {
 
 // part is how many cores the conversion may have, its own among them. The caller holds mu.
 func (s *seat) part() int {
-	rest := s.total - (s.seats - s.sharing)
+	rest := s.total - (s.taken() - s.sharing)
 	return max(1, (rest+s.sharing-1)/max(1, s.sharing))
 }
 
@@ -133,7 +153,7 @@ func (s *seat) most() int {
 func (s *seat) borrow() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.shares || s.seats+s.Cores.lent >= s.total || 1+s.lent >= s.part() {
+	if !s.shares || s.taken()+s.Cores.lent >= s.total || 1+s.lent >= s.part() {
 		return false
 	}
 	s.lent++

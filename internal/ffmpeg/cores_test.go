@@ -98,6 +98,43 @@ func TestAFullQueueGetsOneCoreEach(t *testing.T) {
 	}
 }
 
+func TestACoreIsKeptForAConversionToCome(t *testing.T) {
+	t.Parallel()
+	c := lendable(2)
+	ended := c.Expect()
+	if c.full() {
+		t.Error("a conversion that is expected takes its own core away")
+	}
+	first := sharer(t, c) // the very one: it is no other
+	release := c.Expect()
+	if !c.full() {
+		t.Error("with both cores taken a pipe may be used")
+	}
+	if first.borrow() {
+		t.Error("the first borrows a core that is kept for the second")
+	}
+	if c.enter().share(time.Minute) {
+		t.Error("the last core's conversion may borrow")
+	}
+	c.seats-- // it has left
+	more := first.more()
+	release()
+	release()
+	select {
+	case <-more:
+	default:
+		t.Error("nobody is told that the second does not come")
+	}
+	if n := borrowed(first); n != 1 {
+		t.Errorf("the first borrows %d cores, want the second's", n)
+	}
+	first.leave()
+	ended()
+	if c.taken() != 0 || c.lent != 0 {
+		t.Errorf("in the end %d cores are taken and %d lent", c.taken(), c.lent)
+	}
+}
+
 func TestCoresOfThoseWhoDoNotBorrowAreNobodysPart(t *testing.T) {
 	t.Parallel()
 	c := lendable(6)

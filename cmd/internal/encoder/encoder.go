@@ -155,8 +155,15 @@ func (e Encoder) Prepare(ctx context.Context) error {
 // Temp returns an unnamed scratch file.
 func (e Encoder) Temp() (*os.File, error) { return e.runner.Temp() }
 
-// Hire has a process start that will be ffmpeg: while the job is claimed and its video read, nobody waits for that.
-func (e Encoder) Hire() (release func()) { return e.runner.Spares.Hire() }
+// Hire has a process start that will be ffmpeg, and a core kept for it: while the job is claimed and its video read, nobody
+// waits for that.
+func (e Encoder) Hire() (release func()) {
+	process, core := e.runner.Spares.Hire(), e.runner.Cores.Expect()
+	return func() {
+		process()
+		core()
+	}
+}
 
 // Needed returns what Convert reads of a video; nil is all of it.
 func (e Encoder) Needed(r io.ReaderAt, size int64) []job.Span { return container.Sound(r, size) }
