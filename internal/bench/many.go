@@ -12,26 +12,43 @@ import (
 	"mp3converter/internal/job"
 )
 
-// Many jobs: batches of short videos of all kinds, converted as fast as the processors let. Batches are small and the store
-// is emptied after each, since FerretDB scans it.
-const batchOf = 21
+// Many jobs: batches of videos of all kinds, converted as fast as the processors let. Batches are small and the store is
+// emptied after each, since FerretDB scans it.
+const (
+	batchOf  = 21
+	manyJobs = 42 // at least, of all lengths
+)
 
-// mix is what a batch is made of, in turn, where the sound has to be encoded.
-func mix() []clip {
+// mixed is what a batch is made of, in turn, where the sound has to be encoded: from ten seconds to five minutes, each length
+// about 1.7 times the one before, of all containers, music and speech.
+func mixed() []clip {
 	return []clip{
-		{Name: "many: MP4, 10 s", Seconds: 10, pictures: "stamp"},
-		{Name: "many: MP4, 40 s", Seconds: 40, pictures: "stamp"},
-		{Name: "many: MP4 with moov first, 20 s of speech", Seconds: 20, pictures: "stamp", sound: "speech", flags: []string{"-movflags", "+faststart"}},
-		{Name: "many: fragmented MP4, 15 s", Seconds: 15, pictures: "stamp", flags: []string{"-movflags", "+frag_keyframe+empty_moov+default_base_moof"}},
-		{Name: "many: MKV, 30 s", Seconds: 30, pictures: "stamp", ext: "mkv"},
-		{Name: "many: TS with MP2, 20 s", Seconds: 20, pictures: "mpeg2 stamp", ext: "ts", audio: []string{"-c:a", "mp2", "-b:a", "192k"}},
-		{Name: "many: WebM with Opus, 12 s", Seconds: 12, pictures: "vp8 stamp", ext: "webm", audio: []string{"-c:a", "libopus", "-b:a", "96k"}},
+		{Name: "mixed: MP4, 10 s", Seconds: 10, pictures: "stamp"},
+		{Name: "mixed: fragmented MP4, 20 s", Seconds: 20, pictures: "stamp", flags: []string{"-movflags", "+frag_keyframe+empty_moov+default_base_moof"}},
+		{Name: "mixed: WebM with Opus, 30 s", Seconds: 30, pictures: "vp8 stamp", ext: "webm", audio: []string{"-c:a", "libopus", "-b:a", "96k"}},
+		{Name: "mixed: MP4 with moov first, 60 s of speech", Seconds: 60, pictures: "stamp", sound: "speech", flags: []string{"-movflags", "+faststart"}},
+		{Name: "mixed: TS with MP2, 90 s", Seconds: 90, pictures: "mpeg2 stamp", ext: "ts", audio: []string{"-c:a", "mp2", "-b:a", "192k"}},
+		{Name: "mixed: MKV, 3 min", Seconds: 180, pictures: "stamp", ext: "mkv"},
+		{Name: "mixed: MP4, 5 min", Seconds: 300, pictures: "stamp"},
+	}
+}
+
+// brief is what a batch is made of where starting, storing and asking weigh most.
+func brief() []clip {
+	return []clip{
+		{Name: "short: MP4, 10 s", Seconds: 10, pictures: "stamp"},
+		{Name: "short: MP4, 40 s", Seconds: 40, pictures: "stamp"},
+		{Name: "short: MP4 with moov first, 20 s of speech", Seconds: 20, pictures: "stamp", sound: "speech", flags: []string{"-movflags", "+faststart"}},
+		{Name: "short: fragmented MP4, 15 s", Seconds: 15, pictures: "stamp", flags: []string{"-movflags", "+frag_keyframe+empty_moov+default_base_moof"}},
+		{Name: "short: MKV, 30 s", Seconds: 30, pictures: "stamp", ext: "mkv"},
+		{Name: "short: TS with MP2, 20 s", Seconds: 20, pictures: "mpeg2 stamp", ext: "ts", audio: []string{"-c:a", "mp2", "-b:a", "192k"}},
+		{Name: "short: WebM with Opus, 12 s", Seconds: 12, pictures: "vp8 stamp", ext: "webm", audio: []string{"-c:a", "libopus", "-b:a", "96k"}},
 	}
 }
 
 // copied is a kind of its own: ours copies its MP3, and bare ffmpeg encodes it anew.
 func copied() []clip {
-	return []clip{{Name: "many: AVI with MP3, 25 s", Seconds: 25, pictures: "stamp", ext: "avi", audio: []string{"-c:a", "libmp3lame", "-b:a", "128k"}}}
+	return []clip{{Name: "copied: AVI with MP3, 25 s", Seconds: 25, pictures: "stamp", ext: "avi", audio: []string{"-c:a", "libmp3lame", "-b:a", "128k"}}}
 }
 
 // load is a batch of videos.
@@ -163,13 +180,14 @@ func allEnded(ctx context.Context, n int, list func(context.Context) ([]job.Job,
 
 // measureMany compares the throughput of many jobs with that of bare ffmpeg, one per processor.
 func measureMany(ctx context.Context, b *bench) (table, error) {
-	batches := 1 + b.Rounds
+	const batches = (manyJobs + batchOf - 1) / batchOf
 	t := table{
-		Title: fmt.Sprintf("%d short videos of %d kinds, against bare ffmpeg on local files, one per processor", batchOf*batches, len(mix())),
+		Title: fmt.Sprintf("%d videos of %d kinds, from 10 s to 5 min, against bare ffmpeg on local files, one per processor", batchOf*batches, len(mixed())),
 		Base:  "bare",
 		Notes: []string{
 			fmt.Sprintf("in %d batches of either side, who is first changes from one to the next; the store is emptied between", batches),
 			"throughput in service CPU: jobs for each second of processor time of gateway, converter and ffmpeg, upload and all; wall is from when the last is uploaded to when the last MP3 is stored, with store and broker on the same processors",
+			fmt.Sprintf("short are %d of %d kinds, 10 to 40 s long: what a job costs beside ffmpeg, a few hundredths of a second, weighs most there", batchOf*b.Rounds, len(brief())),
 			"all have to be encoded, but for the copied ones, which hold MP3: those are batches of their own, with no goal",
 			"suite is mp3converter, which keeps files in a folder; its wall is from the first upload on",
 		},
@@ -184,15 +202,22 @@ func measureMany(ctx context.Context, b *bench) (table, error) {
 		return t, err
 	}
 	defer suite.close()
-	encoded, err := b.heats(ctx, s, suite, mix(), batches)
+	encoded, err := b.heats(ctx, s, suite, mixed(), batches)
 	if err != nil {
 		return t, err
 	}
-	plain, err := b.heats(ctx, s, suite, copied(), 2)
+	quick, err := b.heats(ctx, s, suite, brief(), b.Rounds)
+	if err != nil {
+		return t, err
+	}
+	plain, err := b.heats(ctx, s, suite, copied(), b.Rounds)
 	if err != nil {
 		return t, err
 	}
 	t.Rows = append(encoded.rows(),
+		compared("short: throughput in service CPU, "+staticName, "jobs/s", each(quick.static, perCPU), each(quick.ours, perCPU)).against(atLeast(0.95)),
+		compared("short: throughput in service CPU, "+debianName, "jobs/s", each(quick.debian, perCPU), each(quick.ours, perCPU)).against(atLeast(0.95)),
+		compared("short: suite's throughput in CPU, "+staticName, "jobs/s", each(quick.static, perCPU), each(quick.suite, perCPU)),
 		compared("copied: throughput in service CPU, "+staticName, "jobs/s", each(plain.static, perCPU), each(plain.ours, perCPU)),
 		compared("copied: throughput in wall time, "+staticName, "jobs/s", each(plain.static, perWall), each(plain.ours, perWall)))
 	return t, nil
