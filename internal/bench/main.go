@@ -99,7 +99,7 @@ func parse(args []string) (settings, error) {
 		return err
 	})
 	set.IntVar(&s.Rounds, "rounds", 2, "`times` that either side of a comparison runs")
-	set.BoolVar(&s.Full, "full", false, "measure what has no goal, too, and convert the whole corpus, two hours among it")
+	set.BoolVar(&s.Full, "full", false, "measure what has no goal, too, convert the whole corpus, two hours among it, and more than 200 videos in a row")
 	set.Func("clips", "semicolon-separated `names` of the videos to convert (default those with a goal and a few more)", func(text string) error {
 		s.Clips = strings.Split(text, ";")
 		return s.knowsClips()
