@@ -70,7 +70,7 @@ func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{
+	s := &Service{
 		cfg: cfg, places: newPlaces(cfg.Workers), nudged: make(chan struct{}, 1),
 		took: promauto.With(cfg.Metrics).NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "mp3_webhook_seconds",
@@ -78,6 +78,10 @@ func New(cfg Config) *Service {
 			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 15},
 		}, []string{"result"}),
 	}
+	for _, result := range []string{delivered, refused, away} {
+		s.took.WithLabelValues(result) // there from the start, or the first of them are no increase
+	}
+	return s
 }
 
 // Run makes its rounds until ctx is over, and returns nil when what it had in hand has ended.

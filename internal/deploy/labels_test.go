@@ -17,7 +17,7 @@ var fixed = map[string]string{
 	"queue":       `video|mp3`,
 	"redelivered": `true|false`,
 	"verdict":     `settled|buried|postponed|given_back`,
-	"result":      `ok|error|cut|aside|converted|failed|crashed|postponed|stopped|lost|sent|refused|later|expired|released`,
+	"result":      `ok|error|cut|aside|converted|failed|crashed|postponed|stopped|lost|sent|refused|later|expired|released|delivered|away`,
 	"stage":       `wait|claim|fetch|encode|store|commit|mail`,
 	"state":       `queued|converting|converted`,
 	"mode":        `user|system`,
