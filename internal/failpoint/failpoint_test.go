@@ -1,33 +1,32 @@
-package failpoint
+package failpoint_test
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"mp3converter/internal/failpoint"
+	"mp3converter/internal/testsuite"
 )
 
 // all points; a new one is added here.
-var all = []Point{
-	UploadAdmitted, ChunksStored, FileWhole, FileStored, JobCommitted, Published, Confirmed, UploadReply,
-	ConversionRung, ConversionClaimed, ChunkRead, FFmpegRunning, VideoEncoded, MP3Committed, MessageHandled,
-	MailRung, MailClaimed, LetterHalf, LetterEnded, MailTaken,
+var all = []failpoint.Point{
+	failpoint.UploadAdmitted, failpoint.ChunksStored, failpoint.FileWhole, failpoint.FileStored, failpoint.JobCommitted,
+	failpoint.Published, failpoint.Confirmed, failpoint.UploadReply, failpoint.ConversionRung, failpoint.ConversionClaimed,
+	failpoint.ChunkRead, failpoint.FFmpegRunning, failpoint.VideoEncoded, failpoint.MP3Committed, failpoint.MessageHandled,
+	failpoint.MailRung, failpoint.MailClaimed, failpoint.LetterHalf, failpoint.LetterEnded, failpoint.MailTaken,
 }
 
 func TestAReleaseHasNothingOfIt(t *testing.T) {
 	for _, build := range []struct {
-		tags string
-		want bool
-	}{{"", false}, {"failpoints", true}} { // the second proves that this test can see
-		dir := t.TempDir()
-		cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", build.tags, "-o", dir+string(filepath.Separator), "mp3converter/cmd/...")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
+		what     string
+		programs *testsuite.Programs
+		want     bool
+	}{{"as a release", testsuite.WithoutRaces, false}, {"with failpoints", testsuite.WithFailpoints, true}} { // the second proves that this test can see
+		t.Cleanup(build.programs.Remove)
 		var code strings.Builder
 		for _, program := range []string{"auth", "gateway", "converter", "notification", "mp3converter"} {
-			binary, err := os.ReadFile(filepath.Join(dir, program))
+			binary, err := os.ReadFile(build.programs.Path(t, program))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -35,12 +34,12 @@ func TestAReleaseHasNothingOfIt(t *testing.T) {
 		}
 		for _, trace := range []string{"FAILPOINT_FIRED", "failpoint.At", "mp3converter/internal/failpoint.read"} {
 			if got := strings.Contains(code.String(), trace); got != build.want {
-				t.Errorf("built with tags %q: %q is in the programs: %v, want %v", build.tags, trace, got, build.want)
+				t.Errorf("built %s: %q is in the programs: %v, want %v", build.what, trace, got, build.want)
 			}
 		}
 		for _, p := range all {
 			if got := strings.Contains(code.String(), string(p)); got && !build.want {
-				t.Errorf("built with tags %q: point %q is in the programs", build.tags, p)
+				t.Errorf("built %s: point %q is in the programs", build.what, p)
 			}
 		}
 	}

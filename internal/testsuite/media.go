@@ -1,6 +1,7 @@
 package testsuite
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"os"
@@ -44,7 +45,7 @@ func Read(t testing.TB, file string) string {
 // SlowFFmpeg returns a program that converts no faster than the sound plays. It is a script: SANDBOX=off.
 func SlowFFmpeg(t *testing.T) string {
 	t.Helper()
-	path, err := exec.LookPath("ffmpeg")
+	path, err := exec.LookPath(cmp.Or(imageFFmpeg(), "ffmpeg"))
 	if err != nil {
 		t.Fatal(err)
 	}
