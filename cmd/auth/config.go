@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -27,12 +28,22 @@ type config struct {
 // published is the JWT_SECRET of manifests/auth.yaml: whoever has read it can be anybody.
 const published = "published-in-the-manifests-for-minikube-only"
 
-// isPublished sees through the line end that a secret made with echo has.
-func isPublished(secret string) bool { return strings.TrimSpace(secret) == published }
+// published reports whether one of the secrets is. It sees through the line end that one made with echo has.
+func (c config) published() bool {
+	is := func(secret string) bool { return strings.TrimSpace(secret) == published }
+	return slices.ContainsFunc(strings.Split(string(c.Secret), token.Separator), is)
+}
+
+// warn says in the log what DEV has let pass.
+func (c config) warn(log *slog.Logger) {
+	if c.published() {
+		log.Warn("JWT_SECRET is published, and DEV accepts it: anybody can make tokens, and be anybody")
+	}
+}
 
 // Validate reports what the variables cannot be.
 func (c config) Validate() error {
-	if slices.ContainsFunc(strings.Split(string(c.Secret), token.Separator), isPublished) && !c.Dev {
+	if c.published() && !c.Dev {
 		return errors.New("JWT_SECRET: this one is published; take another, for example from: openssl rand -hex 32 (or say DEV=true on minikube)")
 	}
 	_, err := token.NewKey(string(c.Secret))

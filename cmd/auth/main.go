@@ -30,6 +30,7 @@ func main() {
 
 // run is the service.
 func run(p *daemon.Process, cfg config) error {
+	cfg.warn(p.Log)
 	key, err := token.NewKey(string(cfg.Secret))
 	if err != nil {
 		return err

@@ -32,6 +32,7 @@ func main() {
 
 // run is the service.
 func run(p *daemon.Process, cfg config) error {
+	cfg.Links.Warn(p.Log)
 	linkKey, err := cfg.Links.Key()
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ func main() {
 
 // run is the service.
 func run(p *daemon.Process, cfg config) error {
+	cfg.Links.Warn(p.Log)
 	sender, err := cfg.sender()
 	if err != nil {
 		return err

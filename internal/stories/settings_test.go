@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"mp3converter/internal/manifests"
 	"mp3converter/internal/testsuite"
 )
 
@@ -110,5 +111,24 @@ func TestAllMistakesInSettingsAreSaidAtOnce(t *testing.T) {
 				t.Errorf("said:\n%s\nwant a line about each of %q, and no value", rest, tt.want)
 			}
 		})
+	}
+}
+
+// On minikube the secrets of manifests/ are taken. Whoever reads the log is told what that means.
+func TestPublishedSecretsAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	set, err := manifests.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nowhere := []string{
+		"OPS_LISTEN=127.0.0.1:0", "LISTEN=127.0.0.1:0", "DRAIN_SECONDS=0", "MYSQL_HOST=127.0.0.1", "MYSQL_PORT=1", "MYSQL_PASSWORD=p",
+		"AUTH_SVC_ADDRESS=127.0.0.1:1", "MONGODB_URI=mongodb://127.0.0.1:1", "RABBITMQ_URL=amqp://127.0.0.1:1", "GMAIL_ADDRESS=me@example.com", "GMAIL_PASSWORD=p",
+	}
+	for service, secret := range map[string]string{"auth": "JWT_SECRET", "gateway": "LINK_SECRET", "notification": "LINK_SECRET"} {
+		workload, _ := set.Workload(service)
+		env := set.Effective(workload)
+		p := testsuite.Start(t, testsuite.Release.Path(t, service), append(nowhere, "DEV="+env["DEV"], secret+"="+env[secret]))
+		testsuite.Eventually(t, service+" warns of "+secret, func() bool { return p.Wrote(`"level":"WARN","msg":"` + secret + " is published") })
 	}
 }

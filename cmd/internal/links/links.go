@@ -4,6 +4,7 @@ package links
 
 import (
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -20,10 +21,22 @@ type Settings struct {
 // Published is the LINK_SECRET of manifests/: whoever has read it can make a link to any MP3 whose id and owner they know.
 const Published = "published-link-secret-for-minikube-only"
 
+// published reports whether one of the secrets is.
+func (s Settings) published() bool {
+	is := func(secret string) bool { return strings.TrimSpace(secret) == Published } // one made with echo has a line end
+	return slices.ContainsFunc(strings.Split(string(s.Secret), link.Separator), is)
+}
+
+// Warn says in the log what DEV has let pass.
+func (s Settings) Warn(log *slog.Logger) {
+	if s.published() {
+		log.Warn("LINK_SECRET is published, and DEV accepts it: anybody can make links that download MP3s")
+	}
+}
+
 // Validate reports what the variables cannot be.
 func (s Settings) Validate() error {
-	published := func(secret string) bool { return strings.TrimSpace(secret) == Published } // one made with echo has a line end
-	if !s.Dev && slices.ContainsFunc(strings.Split(string(s.Secret), link.Separator), published) {
+	if s.published() && !s.Dev {
 		return errors.New("LINK_SECRET: this one is published; take another, for example from: openssl rand -hex 32 (or say DEV=true on minikube)")
 	}
 	_, err := s.Key()

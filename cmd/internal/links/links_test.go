@@ -1,6 +1,7 @@
 package links
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -15,14 +16,21 @@ func TestThePublishedSecretIsForMinikubeOnly(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "LINK_SECRET") || !strings.Contains(err.Error(), "DEV") || strings.Contains(err.Error(), Published) {
 			t.Errorf("LINK_SECRET=%q without DEV: %v, want an error that names LINK_SECRET and DEV", secrets, err)
 		}
-		if _, err := settings.Load[Settings]([]string{"LINK_SECRET=" + secrets, "DEV=true"}); err != nil {
+		cfg, err := settings.Load[Settings]([]string{"LINK_SECRET=" + secrets, "DEV=true"})
+		if err != nil {
 			t.Errorf("LINK_SECRET=%q with DEV: %v", secrets, err)
+		}
+		if said := warning(cfg); !strings.Contains(said, "LINK_SECRET") || strings.Contains(said, Published) {
+			t.Errorf("LINK_SECRET=%q with DEV is warned of by %q", secrets, said)
 		}
 	}
 	for _, secret := range []string{"", own, own + "," + own + "!"} {
 		cfg, err := settings.Load[Settings]([]string{"LINK_SECRET=" + secret})
 		if err != nil {
 			t.Errorf("LINK_SECRET=%q: %v", secret, err)
+		}
+		if said := warning(cfg); said != "" {
+			t.Errorf("LINK_SECRET=%q is warned of: %s", secret, said)
 		}
 		if key, err := cfg.Key(); err != nil || key.IsZero() != (secret == "") {
 			t.Errorf("the key of %q: zero %v, %v", secret, key.IsZero(), err)
@@ -31,6 +39,13 @@ func TestThePublishedSecretIsForMinikubeOnly(t *testing.T) {
 	if _, err := settings.Load[Settings]([]string{"LINK_SECRET=short"}); err == nil || !strings.Contains(err.Error(), "32") {
 		t.Errorf("a short secret: %v", err)
 	}
+}
+
+// warning is what the log gets.
+func warning(s Settings) string {
+	var log strings.Builder
+	s.Warn(slog.New(slog.NewTextHandler(&log, nil)))
+	return log.String()
 }
 
 func TestItIsTheOneThatIsPublished(t *testing.T) {
