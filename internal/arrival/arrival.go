@@ -17,6 +17,10 @@ import (
 // maxSums bounds the sums of one file, in bytes: 64 GiB have more, and are read whole.
 const maxSums = 1 << 20
 
+// MaxBatch bounds what a store gathers of an upload before the ledger can hear of it, in bytes. With the slowest client that is not
+// cut off, this is how long an upload that goes on may be silent in the ledger.
+const MaxBatch = 768 << 10
+
 // Count is the pieces so far. Full ones all have the same size; one that is shorter ends the file.
 type Count struct {
 	Pieces int64

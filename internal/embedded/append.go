@@ -28,6 +28,8 @@ const (
 	saveBytes = 64 << 20
 )
 
+const _ = uint(arrival.MaxBatch - copyBuffer) // a larger piece does not compile
+
 // fence lets the last writer of an upload write, and nobody else. One process has the folder, so it need not be on the disk.
 type fence struct {
 	mu     sync.Mutex

@@ -13,11 +13,11 @@ import (
 	"mp3converter/internal/web"
 )
 
-const (
-	// pace is how many bytes a client must send within Config.Stall. So a slow client may be slow, and one that sends a
-	// byte now and then to keep its place is as silent as one that sends none.
-	pace = 16 << 10
+// Pace is how many bytes a client must send within Config.Stall. So a slow client may be slow, and one that sends a byte now and
+// then to keep its place is as silent as one that sends none.
+const Pace = 16 << 10
 
+const (
 	lingerTime  = 5 * time.Second
 	lingerBytes = 64 << 20
 )
@@ -76,7 +76,7 @@ func (b *body) read(p []byte) (int, error) {
 	}
 	n, err := b.src.Read(p)
 	b.left -= time.Since(start)
-	if b.got += n; b.got >= pace {
+	if b.got += n; b.got >= Pace {
 		b.got, b.left = 0, b.stall
 	}
 	if err == nil {

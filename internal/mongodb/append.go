@@ -34,6 +34,8 @@ import (
 // saveEvery is how much time at most the death of a process costs the client, and not more often is the ledger asked.
 const saveEvery = time.Second
 
+const _ = uint(arrival.MaxBatch - batchChunks*ChunkSize) // a larger batch does not compile
+
 // outOfOrder is how many stretches may be there before one that was begun earlier: it takes long, and nobody waits for it.
 const outOfOrder = 64
 

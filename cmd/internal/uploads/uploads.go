@@ -4,9 +4,11 @@ package uploads
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
 
+	"mp3converter/internal/arrival"
 	"mp3converter/internal/gateway"
 	"mp3converter/internal/settings"
 )
@@ -19,7 +21,7 @@ type Settings struct {
 	QuotaBytes     int64            `env:"QUOTA_BYTES" envDefault:"107374182400" doc:"of one user's videos and MP3s; an upload that would exceed it is answered 413, running ones hold what they may come to. MP3s count once they are there; 0 is no limit"`
 	QuotaJobs      int              `env:"QUOTA_JOBS" envDefault:"1000" doc:"of one user queued, converting or being uploaded; one more is answered 429; 0 is no limit"`
 	MaxUnfinished  int              `env:"MAX_UNFINISHED_UPLOADS" envDefault:"100" doc:"resumable uploads of one user that are not whole; one more is answered 429"`
-	ResumeHours    float64          `env:"RESUME_HOURS" envDefault:"24" doc:"a resumable upload of which nothing more has come for this long is removed; until then it holds its size in QUOTA_BYTES"`
+	ResumeHours    float64          `env:"RESUME_HOURS" envDefault:"24" doc:"a resumable upload of which nothing more has come for this long is removed; until then it holds its size in QUOTA_BYTES. At least 96 times STALL_SECONDS"`
 	MaxDownloads   int              `env:"MAX_DOWNLOADS" envDefault:"256" doc:"downloads at once, each some 4 MiB of memory; one more is answered 503"`
 	MaxStreams     int              `env:"MAX_STREAMS" envDefault:"1000" doc:"streams of events at once, each some 50 KiB of memory; one more is answered 503"`
 	MaxStreamsEach int              `env:"MAX_STREAMS_PER_USER" envDefault:"20" doc:"streams of events of one user at once"`
@@ -30,6 +32,13 @@ type Settings struct {
 
 // maxResumeHours is a year.
 const maxResumeHours = 365 * 24
+
+// slowest is for how long an upload that goes on may be silent in the ledger, and would be taken for dead: its client may take Stall
+// for each Pace, and the store may gather a whole batch first. Twice as long, for the store takes its time too; in hours, with two
+// decimals.
+func (s Settings) slowest() float64 {
+	return math.Ceil((2*arrival.MaxBatch/gateway.Pace*s.Stall.D()).Hours()*100) / 100
+}
 
 // Validate reports what the variables cannot be.
 func (s Settings) Validate() error {
@@ -43,8 +52,9 @@ func (s Settings) Validate() error {
 	if s.QuotaBytes < 0 || s.QuotaJobs < 0 {
 		mistakes = append(mistakes, errors.New("QUOTA_BYTES, QUOTA_JOBS: each at least 0, which is no limit"))
 	}
-	if s.ResumeHours <= 0 || s.ResumeHours > maxResumeHours {
-		mistakes = append(mistakes, fmt.Errorf("RESUME_HOURS: more than 0, at most %d", maxResumeHours))
+	if s.ResumeHours <= 0 || s.ResumeHours < s.slowest() || s.ResumeHours > maxResumeHours {
+		mistakes = append(mistakes, fmt.Errorf("RESUME_HOURS: %v to %d; with STALL_SECONDS=%v a slow upload may go on for so long before it is noted",
+			s.slowest(), maxResumeHours, s.Stall.D().Seconds()))
 	}
 	if s.Stall <= 0 || s.Sweep <= 0 {
 		mistakes = append(mistakes, errors.New("STALL_SECONDS, SWEEP_SECONDS: each more than 0"))
