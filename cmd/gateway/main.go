@@ -53,7 +53,7 @@ func run(p *daemon.Process, cfg config) error {
 	}
 	parts.Hooks, parts.Deliveries = stores.Hooks, stores.Deliveries
 	parts.CheckHook, parts.KeepDeliveries = cfg.Reach.Client(0).CheckURL, cfg.Keep.D()
-	parts.Desk = &gateway.Desk{InState: stores.Ledger.InState, Queues: stores.Standing, Letters: stores.Letters()}
+	parts.Desk = &gateway.Desk{InState: stores.Ledger.InState, Oldest: stores.Ledger.Oldest, Queues: stores.Standing, Letters: stores.Letters()}
 	cfg.Uploads.Apply(&parts)
 	service := gateway.New(parts)
 	p.Go("sweeper", func(ctx context.Context) error {

@@ -182,7 +182,7 @@ func (s *suite) serveGateway() error {
 	}
 	parts.Hooks, parts.Deliveries = s.db.Hooks(), s.db.Deliveries()
 	parts.CheckHook, parts.KeepDeliveries = s.cfg.Reach.Client(0).CheckURL, s.cfg.Keep.D()
-	parts.Desk = &gateway.Desk{InState: s.db.Jobs().InState}
+	parts.Desk = &gateway.Desk{InState: s.db.Jobs().InState, Oldest: s.db.Jobs().Oldest}
 	s.cfg.Uploads.Apply(&parts)
 	service := gateway.New(parts)
 	s.p.Go("sweeper", service.Sweep)

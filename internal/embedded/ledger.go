@@ -52,6 +52,8 @@ const (
 
 	inStateQuery = `SELECT body FROM jobs WHERE state = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3`
 
+	oldestInQuery = `SELECT body FROM jobs WHERE state = ?1 ORDER BY id LIMIT ?2`
+
 	usageQuery = `SELECT state, count(*), sum(bytes) FROM jobs WHERE owner = ?1 GROUP BY state`
 
 	untoldQuery = `SELECT body FROM jobs WHERE tell_at <= ?1 ORDER BY tell_at LIMIT ?2`
@@ -133,6 +135,15 @@ func (l *Ledger) InState(ctx context.Context, state job.State, before string, li
 	jobs, err := l.all(ctx, inStateQuery, state, cmp.Or(before, beyond), max(0, limit))
 	if err != nil {
 		return nil, fmt.Errorf("list %s jobs: %w", state, err)
+	}
+	return jobs, nil
+}
+
+// Oldest returns jobs in one state, of any owner, oldest first, at most limit.
+func (l *Ledger) Oldest(ctx context.Context, state job.State, limit int) ([]job.Job, error) {
+	jobs, err := l.all(ctx, oldestInQuery, state, max(0, limit))
+	if err != nil {
+		return nil, fmt.Errorf("find the oldest %s jobs: %w", state, err)
 	}
 	return jobs, nil
 }

@@ -26,6 +26,7 @@ func TestQuestionsAreAnsweredFromAnIndex(t *testing.T) {
 		"an mp3's job":        {mp3Query, []any{"a", "b"}, []string{"INDEX jobs_mp3"}},
 		"jobs in a state":     {countQuery, []any{"queued"}, []string{"COVERING INDEX jobs_state"}},
 		"a state's jobs":      {inStateQuery, []any{"queued", "b", 1}, []string{"INDEX jobs_state (state=? AND id<?)"}},
+		"a state's oldest":    {oldestInQuery, []any{"queued", 1}, []string{"INDEX jobs_state (state=?)"}},
 		"the oldest":          {oldestQuery, nil, []string{"COVERING INDEX jobs_since"}},
 		"jobs without dates":  {undatedQuery, []any{1}, []string{"INDEX jobs_undated"}},
 		"unfinished jobs":     {unfinishedQuery, nil, []string{"INDEX jobs_ring", "INDEX jobs_tell", "INDEX jobs_state"}},

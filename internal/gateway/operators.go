@@ -18,7 +18,8 @@ import (
 
 // Desk is what operators look after, beside the ledger. Without one there is no /admin.
 type Desk struct {
-	InState func(ctx context.Context, state job.State, before string, limit int) ([]job.Job, error) // whosever they are
+	InState func(ctx context.Context, state job.State, before string, limit int) ([]job.Job, error) // whosever they are, newest first
+	Oldest  func(ctx context.Context, state job.State, limit int) ([]job.Job, error)                // the same, oldest first
 	Queues  func(ctx context.Context) ([]job.Queue, error)                                          // nil: there is no broker
 	Letters Letters                                                                                 // nil: the same
 }

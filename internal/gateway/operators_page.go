@@ -28,12 +28,13 @@ type jobView struct {
 	Worker     string     `json:"worker"`
 	LeaseUntil *time.Time `json:"lease_until"`
 	NotBefore  *time.Time `json:"not_before"` // the next try
+	Rings      int        `json:"rings"`
 	MailTries  int        `json:"mail_tries"`
 	MailError  string     `json:"mail_error"`
 }
 
 func operatorView(j job.Job) jobView {
-	v := jobView{Job: j.View(), Owner: j.Owner, Worker: j.Worker, MailTries: j.MailTries, MailError: j.MailError}
+	v := jobView{Job: j.View(), Owner: j.Owner, Worker: j.Worker, Rings: j.Rings, MailTries: j.MailTries, MailError: j.MailError}
 	for to, t := range map[**time.Time]time.Time{&v.LeaseUntil: j.LeaseUntil, &v.NotBefore: j.NotBefore} {
 		if !t.IsZero() {
 			*to = &t
@@ -86,6 +87,7 @@ type overview struct {
 	Waiting    map[job.State]int `json:"waiting"`
 	Oldest     *time.Time        `json:"oldest"` // since when the owner of the oldest job has waited
 	Queues     []queueView       `json:"queues"`
+	Queued     []jobView         `json:"queued"` // the oldest
 	Converting []jobView         `json:"converting"`
 	Mails      []jobView         `json:"mails"`
 	Failed     []jobView         `json:"failed"`
@@ -93,7 +95,7 @@ type overview struct {
 	Unknown    []string          `json:"unknown"` // what could not be read
 }
 
-// showAll shows queues, who works on what, and what has failed. What cannot be read is said to be unknown, and the rest is shown.
+// showAll shows queues, what waits for how long, who works on what, and what has failed. What cannot be read is said to be unknown, and the rest is shown.
 func (s *Service) showAll(w http.ResponseWriter, r *http.Request, who string) error {
 	before := r.URL.Query().Get("before")
 	if before != "" && !job.IsID(before) {
@@ -114,6 +116,7 @@ func (s *Service) showAll(w http.ResponseWriter, r *http.Request, who string) er
 	if v.Broker {
 		read("queues", func() (err error) { v.Queues, err = s.cfg.Desk.Queues(ctx); return err })
 	}
+	read("queued", func() (err error) { v.Queued, err = s.cfg.Desk.Oldest(ctx, job.Queued, shownJobs); return err })
 	read("converting", func() (err error) {
 		v.Converting, err = s.cfg.Desk.InState(ctx, job.Converting, "", shownJobs)
 		return err
@@ -134,8 +137,8 @@ func (s *Service) showAll(w http.ResponseWriter, r *http.Request, who string) er
 
 func overviewOf(v page.Admin) overview {
 	o := overview{
-		Waiting: v.Backlog.Jobs, Queues: []queueView{}, Converting: operatorViews(v.Converting), Mails: operatorViews(v.Mails),
-		Failed: operatorViews(v.Failed), Unknown: append([]string{}, v.Unknown...),
+		Waiting: v.Backlog.Jobs, Queues: []queueView{}, Queued: operatorViews(v.Queued), Converting: operatorViews(v.Converting),
+		Mails: operatorViews(v.Mails), Failed: operatorViews(v.Failed), Unknown: append([]string{}, v.Unknown...),
 	}
 	if o.Waiting == nil {
 		o.Waiting = map[job.State]int{}

@@ -323,6 +323,71 @@ func TestOperatorsSeeEverybodysJobsAndNothingOfThemIsMarkup(t *testing.T) {
 	}
 }
 
+func TestOperatorsSeeWhatWaitsAndWhyAndCanEndIt(t *testing.T) {
+	t.Parallel()
+	r, _, log := startDesk(t)
+	later := r.upload("video").ID
+	r.claim(later)
+	r.update(later, func(j *job.Job) error { return j.Release(time.Now(), r.rules, 1, 10*time.Minute, "the disk is full") })
+	rung := r.upload("video").ID
+	r.eventually("it is rung for", func() bool { return r.job(rung).Rings == 1 })
+	waits := []string{later, rung, r.insert(r.queued()).ID}
+	says := map[string]string{later: "Tried again in ", rung: "Rung for, in the queue", waits[2]: "Not rung for yet"}
+
+	var all struct {
+		Queued []struct {
+			Job       job.View
+			Owner     string
+			Rings     int
+			NotBefore *time.Time `json:"not_before"`
+		}
+	}
+	look := func() (ids []string) {
+		a := r.do(request{path: "/admin", token: op, header: http.Header{"Accept": {"application/json"}}})
+		r.must(json.Unmarshal([]byte(a.body), &all))
+		for _, q := range all.Queued {
+			ids = append(ids, q.Job.ID)
+		}
+		return ids
+	}
+	if diff := cmp.Diff(waits, look()); diff != "" {
+		t.Fatalf("what waits, the oldest first (-want +got):\n%s", diff)
+	}
+	for i, q := range all.Queued {
+		if q.Owner != sid || (q.NotBefore != nil) != (i == 0) || (q.Rings != 0) != (i == 1) {
+			t.Errorf("%s waits as %+v", q.Job.ID, q)
+		}
+	}
+	a := r.do(request{path: "/admin", cookie: "session=" + op, header: asBrowser.Clone()})
+	r.isPage(a, http.StatusOK, "Waiting, the oldest first")
+	for id, why := range says {
+		_, card, _ := strings.Cut(a.body, `id="job-`+id+`"`)
+		card, _, _ = strings.Cut(card, "</form>")
+		if !strings.Contains(card, why) || !strings.Contains(card, `action="/admin/jobs/`+id+`/fail"`) {
+			t.Errorf("want %q and a button that ends it:\n%s", why, card)
+		}
+	}
+	if !strings.Contains(a.body, "the disk is full") {
+		t.Error("why the last attempt ended is not said")
+	}
+
+	for _, id := range waits {
+		q := deeds(id, "")["fail"]
+		q.token = op
+		if a, got := r.do(q), log.audit(t); a.status != http.StatusAccepted || !slices.Equal(got, []string{op + " fail " + id + " done"}) {
+			t.Errorf("ending it: %d %s, noted as %q", a.status, a.body, got)
+		}
+		if _, err := r.ledger.Update(t.Context(), id, func(j *job.Job) error {
+			return j.Claim(time.Now().Add(time.Hour), r.rules, "worker", job.NewID(time.Now()))
+		}); !errors.Is(err, job.ErrState) {
+			t.Errorf("a converter's claim of what was ended: %v", err)
+		}
+	}
+	if left := look(); len(left) > 0 {
+		t.Errorf("%v wait", left)
+	}
+}
+
 // The ledger is shown while the broker is away.
 func TestWhatIsAwayIsNamedAndTheRestShown(t *testing.T) {
 	t.Parallel()

@@ -92,7 +92,7 @@ func start(t *testing.T, tweak ...func(*rig, *gateway.Config)) *rig {
 		Arrivals: r.videos, Hooks: db.Hooks(), Deliveries: db.Deliveries(), CheckHook: outside.New(outside.Config{}).CheckURL,
 	}
 	r.hooks, r.deliveries = db.Hooks(), db.Deliveries()
-	cfg.Desk = &gateway.Desk{InState: r.ledger.InState}
+	cfg.Desk = &gateway.Desk{InState: r.ledger.InState, Oldest: r.ledger.Oldest}
 	for _, tweak := range tweak {
 		tweak(r, &cfg)
 	}

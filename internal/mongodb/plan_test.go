@@ -199,6 +199,7 @@ func TestEveryQuestionOfTheLedgerIsAnsweredFromAnIndex(t *testing.T) {
 		{"Search by state", func() { note(l.Search(ctx, Wanted{State: job.Failed}, 10)) }},
 		{"Search by state, next page", func() { note(l.Search(ctx, Wanted{State: job.Failed, Before: j.ID}, 10)) }},
 		{"Search by both", func() { note(l.Search(ctx, Wanted{Owner: j.Owner, State: job.Failed, Before: j.ID}, 10)) }},
+		{"Oldest", func() { note(l.Oldest(ctx, job.Queued, 10)) }},
 		{"CleanDue", func() { note(l.CleanDue(ctx, now, 10)) }},
 		{"Named", func() { note(l.Named(ctx, []string{j.ID})) }},
 		{"Untold", func() { note(l.Untold(ctx, now, 10)) }},
@@ -218,6 +219,7 @@ func TestEveryQuestionOfTheLedgerIsAnsweredFromAnIndex(t *testing.T) {
 		"Backlog":     "aggregate by state,_id | aggregate by state,_id | aggregate by state,_id | find by since",
 		"Search":      "find by _id", "Search, next page": "find by _id", "Search by owner": "find by owner,_id",
 		"Search by state": "find by state,_id", "Search by state, next page": "find by state,_id", "Search by both": "find by owner,state,_id",
+		"Oldest":   "find by state,_id",
 		"CleanDue": "find by clean_at", "Untold": "find by tell_at", "Named": "find by _id | find by mp3 | find by tried",
 	}
 	wantPlans(t, want, got)

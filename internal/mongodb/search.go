@@ -45,6 +45,17 @@ func (l *Ledger) InState(ctx context.Context, state job.State, before string, li
 	return l.Search(ctx, Wanted{State: state, Before: before}, limit)
 }
 
+// Oldest returns jobs in one state, of any owner, oldest first, at most limit.
+func (l *Ledger) Oldest(ctx context.Context, state job.State, limit int) ([]job.Job, error) {
+	ctx, cancel := context.WithTimeout(ctx, longTimeout)
+	defer cancel()
+	jobs, err := l.records.findWithin(ctx, by("state", string(state)), bson.D{{Key: "_id", Value: 1}}, limit)
+	if err != nil {
+		return nil, fmt.Errorf("find the oldest %s jobs: %w", state, err)
+	}
+	return jobs, nil
+}
+
 // CleanDue returns the jobs that are to be cleaned, at most limit, the longest due first: Due without those to be rung for.
 // Like Search it is for operators.
 func (l *Ledger) CleanDue(ctx context.Context, now time.Time, limit int) ([]job.Job, error) {

@@ -15,6 +15,7 @@ type Admin struct {
 	Backlog                   job.Backlog
 	Broker                    bool // there is one
 	Queues                    []job.Queue
+	Queued                    []job.Job // the oldest first
 	Converting, Mails, Failed []job.Job
 	Before                    string // the list of failed jobs begins below this one
 	Older                     string // ask for those before this one to see more; empty on the last page
@@ -59,6 +60,26 @@ func (t task) Why() string {
 		}
 	}
 	return strings.Join(parts, ": ")
+}
+
+// Age is for how long the owner has waited; "" if an older version did not note it.
+func (t task) Age() string {
+	if t.Job.Since.IsZero() {
+		return ""
+	}
+	return length(max(0, t.now.Sub(t.Job.Since)))
+}
+
+// Waits says what a queued job waits for.
+func (t task) Waits() string {
+	switch {
+	case t.now.Before(t.NotBefore):
+		return "Tried again in " + length(t.NotBefore.Sub(t.now))
+	case t.Rings == 0:
+		return "Not rung for yet"
+	default:
+		return "Rung for, in the queue"
+	}
 }
 
 // Since is for how long the attempt has gone on.

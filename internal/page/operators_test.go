@@ -28,14 +28,18 @@ func TestOperatorsAreOfferedOnlyTriesThatCanHelp(t *testing.T) {
 
 func TestOperatorsPagesAreAccessible(t *testing.T) {
 	list := sample()
+	for i := range list[:2] {
+		list[i].Since, list[i].Rings = list[i].Created, 1
+	}
+	list[1].NotBefore = list[0].Created.Add(time.Hour + time.Minute)
 	working := []job.Job{list[2]}
 	working[0].Worker, working[0].Started = "converter-7d9f-x2x/1", list[0].Created
 	working[0].LeaseUntil = list[0].Created.Add(time.Hour + time.Minute)
 	for name, shown := range map[string]page.Page{
 		"admin": page.Admin{
 			User: "op@gmail.com", Now: list[0].Created.Add(time.Hour), Broker: true, Unknown: []string{"counts"},
-			Queues:     []job.Queue{{Name: "video", Waiting: 3, Consumers: 4, Dead: 1}, {Name: "mp3", Consumers: 4}},
-			Converting: working, Mails: list[3:4], Failed: list[6:9], Older: list[8].ID,
+			Queues: []job.Queue{{Name: "video", Waiting: 3, Consumers: 4, Dead: 1}, {Name: "mp3", Consumers: 4}},
+			Queued: list[:2], Converting: working, Mails: list[3:4], Failed: list[6:9], Older: list[8].ID,
 		},
 		"admin-idle": page.Admin{User: "op@gmail.com"},
 		"dead": page.Dead{User: "op@gmail.com", Broker: true, More: 7, Letters: []job.DeadLetter{

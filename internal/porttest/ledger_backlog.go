@@ -1,6 +1,7 @@
 package porttest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -35,14 +36,29 @@ func ledgerInState(t *testing.T, l Ledger) {
 		"none": {job.Failed, "", 0, nil}, "of another state": {job.Done, "", 10, nil},
 	} {
 		jobs, err := l.InState(t.Context(), tt.state, tt.before, tt.limit)
-		var got []string
-		for _, j := range jobs {
-			got = append(got, j.ID)
-		}
+		got := idsOf(jobs)
 		if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
 		}
+		if tt.before != "" {
+			continue
+		}
+		slices.Reverse(got)
+		if tt.limit == 1 {
+			got = failed[1:]
+		}
+		jobs, err = l.Oldest(t.Context(), tt.state, tt.limit)
+		if diff := cmp.Diff(got, idsOf(jobs)); diff != "" || err != nil {
+			t.Errorf("the oldest, %s: %v (-want +got):\n%s", name, err, diff)
+		}
 	}
+}
+
+func idsOf(jobs []job.Job) (ids []string) {
+	for _, j := range jobs {
+		ids = append(ids, j.ID)
+	}
+	return ids
 }
 
 func ledgerBacklog(t *testing.T, l Ledger) {

@@ -73,6 +73,39 @@ func ledgerClaims(t *testing.T, l Ledger) {
 	}
 }
 
+// Whoever is first, the job ends as stopped, and a worker that has claimed it throws its work away.
+func ledgerClaimOrStop(t *testing.T, l Ledger) {
+	rules := job.DefaultRules()
+	for range 10 {
+		j := insert(t, l, queuedJob(t))
+		mp3 := job.File{ID: job.NewID(noon), Bytes: 5}
+		var claimed job.Job
+		errs := atOnce(2, func(i int) (err error) {
+			if i == 0 {
+				_, err = l.Update(t.Context(), j.ID, func(j *job.Job) error { return j.Stop(noon, rules, "") })
+				return err
+			}
+			claimed, err = l.Update(t.Context(), j.ID, func(j *job.Job) error { return j.Claim(noon, rules, "w", mp3.ID) })
+			return err
+		})
+		attempts := 1
+		switch claim := errs[1]; {
+		case claim == nil:
+			attempts = 2
+			_, err := l.Update(t.Context(), j.ID, func(j *job.Job) error { return j.Commit(noon, rules, claimed.Attempt, mp3, time.Minute) })
+			if !errors.Is(err, job.ErrLost) {
+				t.Errorf("Commit of a job that was ended: %v, want job.ErrLost", err)
+			}
+		case !errors.Is(claim, job.ErrState):
+			t.Errorf("Claim = %v, want job.ErrState", claim)
+		}
+		now, err := l.Get(t.Context(), j.ID)
+		if _, left := now.Garbage(); err != nil || errs[0] != nil || now.State != job.Failed || now.Reason != job.ReasonStopped || now.Attempt != attempts || len(left) != attempts-1 {
+			t.Errorf("Stop = %v; the job is %s for %q after %d attempts, with garbage %v (%v)", errs[0], now.State, now.Reason, now.Attempt, left, err)
+		}
+	}
+}
+
 func ledgerStale(t *testing.T, l Ledger) {
 	rules := job.DefaultRules()
 	j := insert(t, l, queuedJob(t))

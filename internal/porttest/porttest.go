@@ -72,6 +72,8 @@ type Ledger interface {
 	Backlog(ctx context.Context) (job.Backlog, error)
 	// InState returns jobs in one state, of any owner, newest first, at most limit, only ids below before unless that is "".
 	InState(ctx context.Context, state job.State, before string, limit int) ([]job.Job, error)
+	// Oldest returns jobs in one state, of any owner, oldest first, at most limit; cost independent of how many there are.
+	Oldest(ctx context.Context, state job.State, limit int) ([]job.Job, error)
 	// Due returns jobs that are RingDue or CleanDue, at most limit of each, the longest due first; cost independent of how many jobs are not due.
 	Due(ctx context.Context, now time.Time, limit int) ([]job.Job, error)
 	// Untold returns jobs whose TellAt has come, at most limit, the longest due first; cost as of Due.
