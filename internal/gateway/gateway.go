@@ -38,7 +38,6 @@ type Ledger interface {
 	Get(ctx context.Context, id string) (job.Job, error)
 	ByKey(ctx context.Context, key string) (job.Job, error)
 	ByMP3(ctx context.Context, owner, id string) (job.Job, error)
-	AllByMP3(ctx context.Context, id string) ([]job.Job, error)
 	List(ctx context.Context, owner, before string, limit int) ([]job.Job, error)
 	Find(ctx context.Context, owner string, f job.Filter, before string, limit int) ([]job.Job, error)
 	Changes(ctx context.Context, owner string, since time.Time, limit int) ([]job.Change, error)

@@ -89,6 +89,37 @@ func TestWhatWasKeptLongEnoughGoes(t *testing.T) {
 	r.want(r.do(request{method: http.MethodDelete, path: "/jobs/" + done.ID}), http.StatusNoContent, "")
 }
 
+// Two messages of the original's form, published by hand, may name one MP3: two jobs have it then.
+func TestAnMP3ThatTwoJobsPromiseGoesWithTheLastOfThem(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(r *rig, id string){
+		"kept long enough": func(r *rig, id string) { r.ages(id, 30*day) },
+		"deleted": func(r *rig, id string) {
+			r.want(r.do(request{method: http.MethodDelete, path: "/jobs/" + id}), http.StatusNoContent, "")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, hasty)
+			mp3 := r.put(r.mp3s, job.NewID(time.Now()), "sound").ID
+			promised := func() string {
+				m := job.Message{Video: job.NewID(time.Now()), MP3: mp3, Username: sid}
+				r.insert(job.Adopt(time.Now(), r.rules, m, job.File{Name: "a.mp4"}))
+				return r.mailed(m.Video).ID
+			}
+			first, second := promised(), promised()
+			end(r, first)
+			r.sweep()
+			r.want(r.do(request{path: "/download?fid=" + second}), http.StatusOK, "sound")
+			end(r, second)
+			r.sweep()
+			if left := r.content(r.mp3s, mp3); left != "" {
+				t.Errorf("the MP3 that nobody is promised is %q", left)
+			}
+		})
+	}
+}
+
 func TestAFailedJobsVideoIsKeptForARetry(t *testing.T) {
 	t.Parallel()
 	r := start(t)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,6 +27,7 @@ const (
 type Rounds interface {
 	Due(ctx context.Context, now time.Time, limit int) ([]job.Job, error)
 	Undated(ctx context.Context, limit int) ([]job.Job, error)
+	AllByMP3(ctx context.Context, id string) ([]job.Job, error)
 	Update(ctx context.Context, id string, change func(*job.Job) error) (job.Job, error)
 	Remove(ctx context.Context, id string) error
 }
@@ -231,11 +233,26 @@ func (c cleaner) clean(ctx context.Context, j job.Job) error {
 		}
 	}
 	for _, id := range mp3s {
-		if err := c.mp3s.Delete(ctx, id); err != nil {
+		if err := c.deleteMP3(ctx, j, id); err != nil {
 			return fmt.Errorf("delete mp3 %s: %w", id, err)
 		}
 	}
 	return c.note(ctx, j, videos, mp3s)
+}
+
+// deleteMP3 leaves an MP3 that was none of our converters' to the last job that promises it: messages, from which such jobs are
+// made, may name one twice.
+func (c cleaner) deleteMP3(ctx context.Context, j job.Job, id string) error {
+	if j.Attempt == 0 {
+		all, err := c.ledger.AllByMP3(ctx, id)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(all, func(other job.Job) bool { return other.ID != j.ID && !other.MP3Gone }) {
+			return nil
+		}
+	}
+	return c.mp3s.Delete(ctx, id)
 }
 
 // expire notes what has been kept long enough: from then on nobody downloads or retries it.
