@@ -125,10 +125,14 @@ func (s *Service) deliver(ctx context.Context, h hook.Hook, d hook.Delivery, v *
 	return s.note(ctx, d, func(now *hook.Delivery) error { return now.Tried(time.Now(), s.cfg.Rules, d.Attempts, a) })
 }
 
-// send tries once. An error is that nobody knows whether it would have gone well: we were cut off.
+// send tries once. An error is that nobody knows whether it would have gone well: we were cut off, or have slept past the lease's time
+// for it and sent nothing.
 func (s *Service) send(ctx context.Context, h hook.Hook, d hook.Delivery) (a hook.Answer, took time.Duration, err error) {
 	bounded, cancel := context.WithDeadline(ctx, h.LeaseUntil.Add(-s.cfg.Rules.Lease/leaseMargin))
 	defer cancel()
+	if err := bounded.Err(); err != nil {
+		return a, 0, err
+	}
 	begun := time.Now()
 	status, err := s.cfg.Post(bounded, h.URL, hook.Header(h.Secret, d.ID, begun, d.Body), d.Body)
 	took = time.Since(begun)
