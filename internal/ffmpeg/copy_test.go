@@ -224,6 +224,7 @@ func edited(tb testing.TB, path string) string {
 // What copying accepts encoding must accept: a copy decodes nothing, and so sees no damage that a decoder stumbles over.
 func TestACopyChangesNoVerdict(t *testing.T) {
 	t.Parallel()
+	ourDoing(t)
 	var seeds [][]byte
 	for _, layout := range []string{"mono", "stereo"} {
 		_, videos := muxed(t, 44100, layout, 128)

@@ -103,6 +103,7 @@ var streamed = map[string]testmedia.Spec{
 // was read, and that ffmpeg ran when there was only half of the video.
 func TestAVideoIsConvertedWhileItComes(t *testing.T) {
 	t.Parallel()
+	ourDoing(t)
 	for name, spec := range streamed {
 		spec.Seconds = 6
 		for _, profile := range []job.Profile{job.Standard, job.CBR128} {
@@ -159,6 +160,7 @@ func running(tb testing.TB, arg string) (paths []string) {
 // What a video comes to that does not come, or not as it was uploaded, is the fetch's error, whatever ffmpeg made of it.
 func TestAVideoThatDoesNotCome(t *testing.T) {
 	t.Parallel()
+	ourDoing(t)
 	away := fmt.Errorf("the store is away: %w", job.ErrTransient)
 	other := errors.New("not what was uploaded")
 	for name, spec := range map[string]testmedia.Spec{"MKV": {Ext: "mkv"}, "TS": {Ext: "ts"}, "MP4": {Flags: []string{"-movflags", "+faststart"}}} {
@@ -252,6 +254,7 @@ func TestASlowStoreIsNotASlowConversion(t *testing.T) {
 // Whatever ffmpeg says of a pipe, the verdict is that on the file. What can only end so is not waited for.
 func TestNoVerdictComesOfAPipe(t *testing.T) {
 	t.Parallel()
+	ourDoing(t)
 	clip := testmedia.Clip(t, testmedia.Spec{Ext: "mkv", Seconds: 6})
 	want, _, err := convertFile(t, Runner{}, clip, Options{})
 	if err != nil {
@@ -287,6 +290,7 @@ func TestNoVerdictComesOfAPipe(t *testing.T) {
 
 func TestWithNoCoreIdleAVideoIsWaitedFor(t *testing.T) {
 	t.Parallel()
+	ourDoing(t)
 	data := read(t, testmedia.Clip(t, testmedia.Spec{Ext: "mkv", Seconds: 6}))
 	for seats, begins := range map[int]bool{0: true, 1: true, 2: false, 3: false} {
 		c := forced() // three

@@ -246,9 +246,7 @@ func TestATrackWithGapsIsWhole(t *testing.T) {
 
 func TestTwoHours(t *testing.T) {
 	t.Parallel()
-	if !everyWay() {
-		t.Skip("it is made with the image's ffmpeg")
-	}
+	ourDoing(t)
 	clip := testmedia.Make(t, "mp4",
 		"-f", "lavfi", "-i", "testsrc=s=32x32:r=1:d=7200", "-f", "lavfi", "-i", "sine=f=440:r=8000:d=7200",
 		"-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-b:a", "16k")

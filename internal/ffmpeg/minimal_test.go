@@ -41,6 +41,15 @@ func everyWay() bool {
 	return os.Getenv(folderOfFFmpeg) != "" || err != nil
 }
 
+// ourDoing skips a test of many conversions that shows how we go about them: it is made with the image's ffmpeg. What comes of several
+// processes of Debian's, TestEveryContainerGivesItsSound listens to.
+func ourDoing(t *testing.T) {
+	t.Helper()
+	if !everyWay() {
+		t.Skip("it is made with the image's ffmpeg")
+	}
+}
+
 // Users of the image get another ffmpeg than the one that the other tests run, so they are run once more with it.
 func TestTheMinimalFFmpegPassesTheOtherTests(t *testing.T) {
 	dir := minimal(t)

@@ -56,6 +56,7 @@ func music(t *testing.T, seconds float64, ext string, args ...string) string {
 // noise, LAME may decide otherwise where it has one.
 func TestASplitSoundsAsThePlainCommand(t *testing.T) {
 	t.Parallel()
+	ourDoing(t)
 	for name, clip := range map[string]string{
 		"a tone": testmedia.Clip(t, testmedia.Spec{Seconds: 6}), "noise": music(t, 6, "m4a"), "5.1": testmedia.Clip(t, testmedia.Spec{Ext: "mkv", Audio: "ac3", Layout: "5.1", Seconds: 6}),
 		"96 kHz": testmedia.Clip(t, testmedia.Spec{Ext: "flac", Rate: 96000, Seconds: 6}), "24 bits": testmedia.Clip(t, testmedia.Spec{Ext: "mov", Audio: "pcm_s24le", Seconds: 6}),
@@ -145,6 +146,7 @@ func TestCoresAreGivenBackByTheSegment(t *testing.T) {
 
 func TestSegmentsThatDoNotAgreeAreBridged(t *testing.T) {
 	t.Parallel()
+	ourDoing(t)
 	clip := music(t, 6, "m4a")
 	want, _, err := convertFile(t, Runner{}, clip, Options{})
 	if err != nil {
@@ -167,6 +169,7 @@ func TestSegmentsThatDoNotAgreeAreBridged(t *testing.T) {
 // Silence agrees with silence, so nothing can be proven there. The decoder is slow, so that the end is not in sight.
 func TestSilenceIsNotCut(t *testing.T) {
 	t.Parallel()
+	ourDoing(t)
 	const quiet = "aevalsrc=0:d=9:s=48000"
 	clip := testmedia.Make(t, "mkv", "-f", "lavfi", "-i", quiet, "-c:a", "pcm_s16le")
 	c, said := traced()
@@ -183,6 +186,7 @@ func TestSilenceIsNotCut(t *testing.T) {
 // Segments are encoded while the decoder is at work.
 func TestSegmentsDoNotWaitForTheEnd(t *testing.T) {
 	t.Parallel()
+	ourDoing(t)
 	clip := music(t, 6, "m4a")
 	want, _, err := convertFile(t, Runner{}, clip, Options{})
 	if err != nil {
@@ -272,6 +276,7 @@ func noneOf(t *testing.T, program string) {
 // What has been decoded may be read by then, and so is not written anew.
 func TestWhatCannotBeMixedMidwayIsNotDecodedTwice(t *testing.T) {
 	t.Parallel()
+	ourDoing(t)
 	clip := music(t, 6, "m4a")
 	want, _, err := convertFile(t, Runner{}, clip, Options{})
 	if err != nil {
@@ -290,6 +295,7 @@ func TestWhatCannotBeMixedMidwayIsNotDecodedTwice(t *testing.T) {
 // ffmpeg's own limit is none there: it counts from each change on.
 func TestWhatChangesIsTooLongAsSoonAsItIs(t *testing.T) {
 	t.Parallel()
+	ourDoing(t)
 	var clip []byte
 	for _, layout := range []string{"mono", "stereo"} {
 		clip = append(clip, read(t, testmedia.Clip(t, testmedia.Spec{Ext: "ts", Seconds: 6, Layout: layout}))...)
