@@ -25,6 +25,7 @@ func TestStories(t *testing.T) {
 		"without JavaScript":                           withoutScripts,
 		"by keyboard alone":                            byKeyboard,
 		"a job that ends while the window is not seen": theHiddenWindow,
+		"a search that new jobs come into":             theSearch,
 		"an operator who looks after others' jobs":     theOperator,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -208,6 +209,10 @@ func withoutScripts(t *testing.T, s *testsuite.Suite) {
 	p.Click(".title a") // reload
 	p.Shows("#jobs .ready", "Ready")
 	p.Shot("without-scripts-ready")
+	p.Fill("#q", "no such")
+	p.Click(".search button")
+	p.Shows("#empty", "Nothing found")
+	p.Click("#empty .all")
 	p.Click("a[download]")
 	if mp3 := saved("clip.mp3"); !bytes.HasPrefix(mp3, []byte("ID3")) {
 		t.Errorf("the MP3 begins with %.10q", mp3)
@@ -238,6 +243,7 @@ func byKeyboard(t *testing.T, s *testsuite.Suite) {
 	p.Await("the first field has the focus", "document.activeElement.id === 'email'")
 	p.Type(who.Email + "\t" + testsuite.Password + "\r")
 	p.Shows("h1", "Turn videos into MP3s")
+	p.Await("the page is live", "document.documentElement.classList.contains('runs')")
 	p.TabTo("Log out")
 	p.TabTo("Choose videos or drop them here")
 	p.Shot("focus")
@@ -275,4 +281,41 @@ func theHiddenWindow(t *testing.T, s *testsuite.Suite) {
 	p.Hide(false)
 	p.Shows("#jobs .ready", "Ready")
 	p.Await("the other one is gone", "document.querySelectorAll('#jobs li').length === 1")
+}
+
+// theSearch is by the page's own form, and what comes by events keeps to it.
+func theSearch(t *testing.T, s *testsuite.Suite) {
+	who := s.Someone(t)
+	clip := testsuite.Clip(t)
+	talk, holiday := who.Upload(t, clip, "talk.mp4"), who.Upload(t, clip, "Holiday.mp4")
+	p := browser.Open(t, browser.View{})
+	login(p, s.URL, who)
+	lists := func(names ...string) {
+		t.Helper()
+		p.Await(strings.Join(names, " and ")+" are listed", "[...document.querySelectorAll('#jobs h3')].map((h) => h.textContent).join() === '"+strings.Join(names, ",")+"'")
+	}
+	lists("Holiday.mp4", "talk.mp4")
+	p.TabTo("Search")
+	p.Type("holi")
+	lists("Holiday.mp4")
+	p.Shows("#live", "1 found")
+	p.IsAccessible()
+	p.Shots("search")
+	who.Upload(t, clip, "another talk.mp4")
+	who.Reaches(t, talk, "done")
+	who.Upload(t, clip, "holiday 2.mp4")
+	lists("holiday 2.mp4", "Holiday.mp4") // the events before were of others
+
+	p.TabTo("Show")
+	p.Type("f") // Failed
+	p.Shows("#empty", "Nothing found")
+	p.Go(browser.Eval[string](p, "location.href"))
+	p.Shows("#empty", "Nothing found")
+	p.Click("#empty .all")
+	lists("holiday 2.mp4", "another talk.mp4", "Holiday.mp4", "talk.mp4")
+	if address := browser.Eval[string](p, "location.pathname + location.search"); address != "/" {
+		t.Errorf("the address is %s", address)
+	}
+	who.Do(t, testsuite.Request{Method: "DELETE", Path: "/jobs/" + holiday})
+	lists("holiday 2.mp4", "another talk.mp4", "talk.mp4")
 }

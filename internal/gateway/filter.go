@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"mp3converter/internal/job"
+	"mp3converter/internal/page"
 	"mp3converter/internal/web"
 )
 
@@ -37,11 +38,27 @@ func filterOf(q url.Values) (f job.Filter, err error) {
 			f.Profile = profile
 		}
 	}
-	f.Name = q.Get("q")
-	if len(q["q"]) > 1 || len(f.Name) > maxQuery || !utf8.ValidString(f.Name) || strings.ContainsFunc(f.Name, unicode.IsControl) {
-		return f, web.Refuse(http.StatusBadRequest, "q must be one part of a file name: at most 255 bytes of UTF-8, and no control characters")
+	f.Name, err = nameOf(q)
+	return f, err
+}
+
+// searchOf returns which jobs the page's ?q= and ?show= ask for.
+func searchOf(q url.Values) (f job.Filter, err error) {
+	states, ok := page.States(q.Get("show"))
+	if !ok || len(q["show"]) > 1 {
+		return f, web.Refuse(http.StatusBadRequest, "show must be open, ready or failed")
 	}
-	return f, nil
+	f.States = states
+	f.Name, err = nameOf(q)
+	return f, err
+}
+
+func nameOf(q url.Values) (string, error) {
+	name := q.Get("q")
+	if len(q["q"]) > 1 || len(name) > maxQuery || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return "", web.Refuse(http.StatusBadRequest, "q must be one part of a file name: at most 255 bytes of UTF-8, and no control characters")
+	}
+	return name, nil
 }
 
 func profileNames() string {

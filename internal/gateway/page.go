@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"mp3converter/internal/job"
@@ -16,7 +17,8 @@ import (
 // mayNot is said to whom auth knows, but has not given the right to convert. Logging in again would not change it.
 const mayNot = "This account may not convert yet: ask who runs this service."
 
-// home is the page for people: their jobs, or where to log in. ?before= a job's id lists older ones, ?job= one alone.
+// home is the page for people: their jobs, or where to log in. ?before= a job's id lists older ones, ?job= one alone; ?q= and
+// ?show= search.
 func (s *Service) home(w http.ResponseWriter, r *http.Request) error {
 	c, err := s.visitor(r)
 	switch {
@@ -38,7 +40,7 @@ func (s *Service) home(w http.ResponseWriter, r *http.Request) error {
 	if v.Only != "" {
 		err = s.showOne(ctx, &v)
 	} else {
-		err = s.showSome(ctx, &v)
+		err = s.showSome(ctx, &v, r.URL.Query())
 	}
 	if err != nil {
 		return err
@@ -67,11 +69,16 @@ func (s *Service) showOne(ctx context.Context, v *page.Home) error {
 }
 
 // showSome puts a list on the page.
-func (s *Service) showSome(ctx context.Context, v *page.Home) error {
+func (s *Service) showSome(ctx context.Context, v *page.Home, q url.Values) error {
 	if v.Before != "" && !job.IsID(v.Before) {
 		return errBadPage
 	}
-	jobs, err := s.cfg.Ledger.List(ctx, v.User, v.Before, page.Rows+1) // the one more tells whether there are older ones
+	filter, err := searchOf(q)
+	if err != nil {
+		return err
+	}
+	v.Search = page.Search{Name: filter.Name, Show: q.Get("show")}
+	jobs, err := s.cfg.Ledger.Find(ctx, v.User, filter, v.Before, page.Rows+1) // the one more tells whether there are older ones
 	if err != nil {
 		return fmt.Errorf("list jobs: %w", err)
 	}

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,6 +86,69 @@ func TestThePageGoesOnWithOlderJobs(t *testing.T) {
 		t.Errorf("%d older jobs are listed, want 2 and nothing beyond", n)
 	}
 	r.isPage(r.visit("/?before=nothing"), http.StatusBadRequest, "That did not work")
+}
+
+func TestThePageSearches(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	named := func(name string) job.Job {
+		t.Helper()
+		a := r.do(request{path: "/upload", form: []part{{"file", name, "video"}}})
+		r.want(a, http.StatusOK, "success!")
+		return r.job(strings.TrimPrefix(a.header.Get("Location"), "/jobs/"))
+	}
+	done, failed, open := r.convert(named("Holiday 1.mp4").ID, "sound").ID, r.fail(named("holiday & 2.mp4").ID).ID, named("Talk.mp4").ID
+	for query, want := range map[string][]string{
+		"":                                 {done, failed, open},
+		"?q=&show=":                        {done, failed, open},
+		"?q=HOLIDAY":                       {done, failed},
+		"?q=holiday+%26":                   {failed},
+		"?q=%25":                           nil,
+		"?show=ready":                      {done},
+		"?show=failed":                     {failed},
+		"?show=open":                       {open},
+		"?show=open&q=holiday":             nil,
+		"?q=holiday&before=" + failed:      {done},
+		"?show=failed&before=" + done:      nil,
+		"?show=ready&q=day&before=" + open: {done},
+	} {
+		a := r.visit("/" + query)
+		r.isPage(a, http.StatusOK, "Your MP3s")
+		for _, id := range []string{done, failed, open} {
+			if got := strings.Contains(a.body, `id="job-`+id+`"`); got != slices.Contains(want, id) {
+				t.Errorf("%s: job %s is listed: %v", query, r.job(id).Name, got)
+			}
+		}
+		if nothing := strings.Contains(a.body, `id="empty">`) && strings.Contains(a.body, "Nothing found"); nothing != (want == nil && !strings.Contains(query, "before")) {
+			t.Errorf("%s says that nothing is found: %v", query, nothing)
+		}
+	}
+	for query, says := range map[string]string{
+		"show=done": "Show must be open, ready or failed.", "show=open&show=ready": "Show must be open", "q=%00": "Q must be one part", "q=%ff": "Q must be", "q=a&q=b": "Q must be",
+	} {
+		r.isPage(r.visit("/?"+query), http.StatusBadRequest, says)
+	}
+}
+
+func TestASearchGoesOnWithOlderJobs(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	const rows = 25
+	var failed []job.Job
+	for range rows + 1 {
+		failed = append(failed, r.fail(r.upload("video").ID))
+		r.upload("video")
+	}
+	newest := r.visit("/?q=vid_1&show=failed")
+	r.isPage(newest, http.StatusOK, `href="/?before=`+failed[1].ID+`&amp;q=vid_1&amp;show=failed"`)
+	if n := strings.Count(newest.body, `id="job-`); n != rows {
+		t.Errorf("%d jobs are listed, want %d", n, rows)
+	}
+	older := r.visit("/?q=vid_1&show=failed&before=" + failed[1].ID)
+	r.isPage(older, http.StatusOK, `href="/?q=vid_1&amp;show=failed">Back to the newest`)
+	if !strings.Contains(older.body, failed[0].ID) || strings.Count(older.body, `id="job-`) != 1 {
+		t.Error("the older one is not all that is listed")
+	}
 }
 
 func TestWhoeverIsNotLoggedInIsAskedTo(t *testing.T) {

@@ -71,6 +71,8 @@ func TestEveryPageIsAccessible(t *testing.T) {
 		"empty":         page.Home{User: "sid@gmail.com", MaxUpload: 4 << 30},
 		"list":          page.Home{User: "sid@gmail.com", Operator: true, MaxUpload: 4 << 30, Jobs: list, Older: list[0].ID},
 		"older":         page.Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list[4:7], Before: list[3].ID},
+		"searched":      page.Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list[4:6], Older: list[5].ID, Search: page.Search{Name: "holi & <day>", Show: "ready"}},
+		"nothing-found": page.Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Search: page.Search{Name: "nothing"}},
 		"one":           page.Home{User: "sid@gmail.com", MaxUpload: 4 << 30, Jobs: list[4:5], Only: list[4].ID},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +80,7 @@ func TestEveryPageIsAccessible(t *testing.T) {
 			p := browser.Open(t, browser.View{})
 			p.Go(serve(t, v))
 			p.IsAccessible()
-			if name == "list" {
+			if name == "list" || name == "searched" {
 				p.Shots(name)
 			} else {
 				p.Shot(name)

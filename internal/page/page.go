@@ -18,6 +18,7 @@ var htmlFiles embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"static": staticPath, "size": size, "limit": func() int { return Rows }, "profiles": func() []choice { return choices },
+	"views": func() []view { return views },
 }).ParseFS(htmlFiles, "html/*.html"))
 
 // policy lets the page use what comes from the gateway itself and nothing else, so that a file name that slips through the
@@ -51,6 +52,7 @@ type Home struct {
 	Before    string // the list begins below this job; empty for the newest
 	Older     string // ask for jobs before this one to see more; empty on the last page
 	Only      string // the one job that was asked for; empty for the list
+	Search    Search // what the list is of
 }
 
 // List is the jobs as the template shows them.

@@ -2,12 +2,14 @@
 // page itself, of which one job is asked for anew. So they are in one place, and alike without scripts.
 
 import { say, warn } from './say.js';
+import { onSearch, wanted } from './search.js';
 import { localise, refusal, sentence } from './words.js';
 
 const AGAIN = 5000; // ms until the list is fetched where there are no events, and before another try to listen
 
 const list = document.getElementById('jobs');
 const empty = document.getElementById('empty');
+const more = document.getElementById('more');
 const live = document.getElementById('add') !== null; // the newest jobs: what is new belongs here
 
 const card = (id) => document.getElementById(`job-${id}`);
@@ -36,25 +38,37 @@ export async function show(id) {
 	}
 }
 
-// sync makes the list what it is on the server, as far as one page of it goes.
+let searched = location.search; // for what the list has
+
+// sync makes the list what it is on the server, as far as one page of it goes; wholly if it is by another search.
 async function sync() {
-	const page = await fetchPage(location.search);
+	const asked = location.search;
+	const page = await fetchPage(asked);
+	if (asked !== location.search) return; // for something else by now, which is on its way
+	const anew = asked !== searched;
 	const rows = [...page.querySelectorAll('#jobs > li')];
-	const last = page.getElementById('older') ? rows.at(-1).dataset.job : '';
+	const last = !anew && page.getElementById('older') ? rows.at(-1).dataset.job : '';
 	for (const { dataset } of [...list.children]) if (dataset.job >= last && !page.getElementById(`job-${dataset.job}`)) drop(dataset.job);
 	for (const fresh of rows.reverse()) put(fresh);
+	if (!anew) return;
+	searched = asked;
+	empty.replaceChildren(...page.getElementById('empty').childNodes);
+	more.replaceChildren(...page.getElementById('more').childNodes);
+	say(`${list.children.length || 'Nothing'}${more.firstChild ? ' or more' : ''} found`);
 }
 
 // put shows a card in place of the one that is there, or where it belongs: ids sort by age.
 function put(fresh) {
 	fresh = document.adoptNode(fresh);
-	const old = card(fresh.dataset.job);
+	const { job, name, state } = fresh.dataset;
+	const old = card(job);
+	if (old && old.dataset.state !== state) announce(fresh);
+	if (!wanted(name, state)) return drop(job);
 	if (!old) {
-		list.insertBefore(fresh, [...list.children].find((other) => other.dataset.job < fresh.dataset.job) ?? null);
+		list.insertBefore(fresh, [...list.children].find((other) => other.dataset.job < job) ?? null);
 		empty.hidden = true;
 		return;
 	}
-	if (old.dataset.state !== fresh.dataset.state) announce(fresh);
 	Object.assign(old.dataset, fresh.dataset);
 	for (const part of [...old.querySelectorAll('[data-part]')]) if (!same(fresh, part)) part.remove();
 	let last = null;
@@ -96,6 +110,7 @@ function drop(id) {
 // one server, and a window in the background is not to hold one.
 export function follow() {
 	localise(document);
+	onSearch(catchUp);
 	let events = connect(false);
 	document.addEventListener('visibilitychange', () => {
 		if (document.hidden) events.close();
@@ -136,10 +151,11 @@ async function catchUp() {
 	return true;
 }
 
-// changed shows what an event tells of. A job that the list does not reach yet is left out.
+// changed shows what an event tells of. A job that is not searched for, or that the list does not reach yet, is left out.
 function changed(job) {
 	const there = card(job.id);
-	if (!there && (!live || (document.getElementById('older') && job.id < list.lastElementChild.dataset.job))) return;
+	const beyond = document.getElementById('older') && job.id < list.lastElementChild?.dataset.job;
+	if (!there && (!live || beyond || !wanted(job.file_name, job.state))) return;
 	if (there?.dataset.state === 'converting' && job.state === 'converting') {
 		there.querySelector('progress').value = job.progress;
 		there.querySelector('.percent').textContent = `${job.progress} %`;
@@ -191,16 +207,16 @@ list.addEventListener('play', (e) => {
 }, true);
 
 // Older jobs are added below rather than instead.
-document.getElementById('older')?.addEventListener('click', async (e) => {
+more.addEventListener('click', async (e) => {
+	const link = e.target.closest('a');
+	if (!link) return;
 	e.preventDefault();
-	const link = e.target;
 	try {
 		const page = await fetchPage(new URL(link.href).search);
+		if (!link.isConnected) return; // something else is searched for, or a second click
 		const rows = [...page.querySelectorAll('#jobs > li')];
 		for (const fresh of rows) if (!card(fresh.dataset.job)) list.append(document.adoptNode(fresh));
-		const older = page.getElementById('older');
-		if (older) link.href = older.getAttribute('href');
-		else link.remove();
+		more.replaceChildren(...page.getElementById('more').childNodes);
 		if (rows.length) card(rows[0].dataset.job)?.querySelector('h3').focus();
 		say(`${rows.length} older`);
 	} catch (e) {
