@@ -62,6 +62,7 @@ type View struct {
 type Page struct {
 	t        testing.TB
 	ctx      context.Context
+	close    context.CancelFunc
 	view     View
 	mu       sync.Mutex
 	mistakes []string
@@ -74,9 +75,20 @@ func Open(t testing.TB, v View) *Page {
 	if process.err != nil {
 		t.Fatalf("chromium: %v", process.err)
 	}
-	ctx, cancel := chromedp.NewContext(process.ctx, chromedp.WithNewBrowserContext())
+	return open(t, v, process.ctx, chromedp.WithNewBrowserContext())
+}
+
+// Another opens an empty window with the cookies and all else that this one has.
+func (p *Page) Another() *Page {
+	p.t.Helper()
+	return open(p.t, p.view, p.ctx)
+}
+
+func open(t testing.TB, v View, from context.Context, options ...chromedp.ContextOption) *Page {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(from, options...)
 	t.Cleanup(cancel)
-	p := &Page{t: t, ctx: ctx}
+	p := &Page{t: t, ctx: ctx, close: cancel}
 	p.listen()
 	p.must(chromedp.Do(ctx))
 	p.See(v)
@@ -86,6 +98,9 @@ func Open(t testing.TB, v View) *Page {
 	t.Cleanup(p.check)
 	return p
 }
+
+// Close closes the window. That of Open takes those of Another with it.
+func (p *Page) Close() { p.close() }
 
 // See changes the size and the colours.
 func (p *Page) See(v View) {

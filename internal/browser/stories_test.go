@@ -25,6 +25,7 @@ func TestStories(t *testing.T) {
 		"without JavaScript":                           withoutScripts,
 		"by keyboard alone":                            byKeyboard,
 		"a job that ends while the window is not seen": theHiddenWindow,
+		"an upload that two tabs show":                 theOtherTab,
 		"a search that new jobs come into":             theSearch,
 		"an operator who looks after others' jobs":     theOperator,
 	} {
@@ -190,6 +191,38 @@ func theReload(t *testing.T, s *testsuite.Suite) {
 	p.Shows("#jobs h3", "heavy.mp4")
 	if sent := w.up.Load() - before; sent > size+1<<20 {
 		t.Errorf("%d bytes went up for a file of %d: it did not go on where it stopped", sent, size)
+	}
+}
+
+func theOtherTab(t *testing.T, s *testsuite.Suite) {
+	const size = 6 << 20
+	who := somebody(t, s)
+	w := newWire(t, strings.TrimPrefix(s.URL, "http://"))
+	p := browser.Open(t, browser.View{})
+	login(p, w.URL, who)
+	release := w.HoldAfter(3 << 20)
+	defer release() // or the wire waits for it
+	before := w.up.Load()
+	video := heavy(t, "heavy.mp4", size)
+	p.Choose("#file", video)
+	p.Await("a part is there", "document.querySelector('#uploads progress')?.value > .3")
+	other := p.Another()
+	other.Go(w.URL)
+	other.Shows("#uploads .says", "Under way in another tab or window.")
+	other.Choose("#file", video)
+	release()
+	p.Shows("#jobs h3", "heavy.mp4")
+	other.Shows("#jobs h3", "heavy.mp4")
+	other.Await("it is over there, too", "document.getElementById('uploads').hidden")
+	if broken := browser.Eval[int](p, "performance.getEntriesByType('resource').filter((e) => e.name.includes('/uploads/')).length"); broken > 2 {
+		t.Errorf("%d requests for an upload that needs two: the other tab has broken in", broken)
+	}
+	if sent := w.up.Load() - before; sent > size+1<<20 {
+		t.Errorf("%d bytes went up for a file of %d", sent, size)
+	}
+	who.Login(t)
+	if jobs := who.List(t, "").Jobs; len(jobs) != 1 || jobs[0].Bytes != size {
+		t.Errorf("jobs %+v, want one of %d bytes", jobs, size)
 	}
 }
 

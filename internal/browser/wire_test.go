@@ -18,6 +18,8 @@ type wire struct {
 	mu      sync.Mutex
 	cut     bool
 	cutAt   int64 // of up; 0 is never
+	holdAt  int64 // likewise
+	held    chan struct{}
 	through map[net.Conn]struct{}
 }
 
@@ -47,6 +49,14 @@ func (w *wire) CutAfter(bytes int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cutAt = w.up.Load() + bytes
+}
+
+// HoldAfter keeps whoever is on the wire when so many more bytes have gone up, but nobody else, until release is called.
+func (w *wire) HoldAfter(bytes int64) (release func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.holdAt, w.held = w.up.Load()+bytes, make(chan struct{})
+	return sync.OnceFunc(func() { close(w.held) })
 }
 
 // Cut cuts it now.
@@ -93,7 +103,7 @@ func (w *wire) carry(guest net.Conn) {
 	delete(w.through, server)
 }
 
-// counted counts what goes up, and cuts the wire when that is enough.
+// counted counts what goes up, and cuts or holds the wire when that is enough.
 type counted struct {
 	net.Conn
 	w *wire
@@ -103,10 +113,16 @@ func (c counted) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	up := c.w.up.Add(int64(n))
 	c.w.mu.Lock()
-	enough := c.w.cutAt != 0 && up >= c.w.cutAt
+	enough, hold := c.w.cutAt != 0 && up >= c.w.cutAt, c.w.holdAt != 0 && up >= c.w.holdAt
+	if hold {
+		c.w.holdAt = 0
+	}
 	c.w.mu.Unlock()
-	if enough {
+	switch {
+	case enough:
 		c.w.Cut()
+	case hold:
+		<-c.w.held
 	}
 	return n, err
 }

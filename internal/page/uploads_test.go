@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"mp3converter/internal/browser"
@@ -166,6 +167,86 @@ func TestAfterAReloadTheSameFileGoesOn(t *testing.T) {
 	}
 }
 
+// Who asks how far an upload is breaks off whoever sends it, so one page must not do both.
+func TestNothingIsSentUntilItIsKnownHowFarItIs(t *testing.T) {
+	t.Parallel()
+	s := newTus(t)
+	s.hold = make(chan struct{})
+	p := browser.Open(t, browser.View{})
+	p.Go(s.URL)
+	video := file(t, "a.mp4", "video ")
+	p.Choose("#file", video)
+	p.Await("half is there", "document.querySelector('#uploads progress')?.value > .3")
+	answer := make(chan struct{})
+	var asked atomic.Bool
+	s.set(func() {
+		s.hold, s.fault = nil, func(r *http.Request) int {
+			if r.Method == http.MethodHead && asked.CompareAndSwap(false, true) {
+				<-answer
+			}
+			return 0
+		}
+	})
+	p.Go(s.URL)
+	p.Shows("#uploads .says", "Choose the file again")
+	p.Choose("#file", video)
+	p.Shows("#uploads .says", "Waiting for its turn")
+	close(answer)
+	p.Shows("#jobs", "a.mp4")
+	if got := s.requests(); !slices.Equal(got, []string{"POST 201", "PATCH -1", "HEAD 200", "HEAD 200", "PATCH 204"}) {
+		t.Errorf("requests %v", got)
+	}
+}
+
+func TestOneOfTwoTabsCarriesAnUpload(t *testing.T) {
+	t.Parallel()
+	s := newTus(t)
+	s.hold = make(chan struct{})
+	p := browser.Open(t, browser.View{})
+	p.Go(s.URL)
+	video := file(t, "a.mp4", "video ")
+	p.Choose("#file", video)
+	p.Await("half is there", "document.querySelector('#uploads progress')?.value > .3")
+	other := p.Another()
+	other.Go(s.URL)
+	other.Shows("#uploads .says", "Under way in another tab or window.")
+	other.Await("it knows how far", "document.querySelector('#uploads progress').value > .3")
+	other.IsAccessible()
+	other.Shot("upload-elsewhere")
+	other.Choose("#file", video)
+	close(s.hold)
+	p.Shows("#jobs", "a.mp4")
+	other.Await("it is over there, too", "document.getElementById('uploads').hidden")
+	if got := s.requests(); !slices.Equal(got, []string{"POST 201", "PATCH 204"}) {
+		t.Errorf("requests %v", got)
+	}
+}
+
+func TestATabGoesOnWithAnUploadWhoseTabIsClosed(t *testing.T) {
+	t.Parallel()
+	s := newTus(t)
+	s.hold = make(chan struct{})
+	p := browser.Open(t, browser.View{})
+	p.Go(s.URL)
+	other := p.Another()
+	other.Go(s.URL)
+	video, asked := file(t, "a.mp4", "video "), file(t, "b.mp4", "video ")
+	other.Choose("#file", video, asked)
+	other.Await("half of both is there", "[...document.querySelectorAll('#uploads progress')].filter((bar) => bar.value > .3).length === 2")
+	p.Go(s.URL)
+	p.Shows("#uploads li:last-child .says", "Under way in another tab or window.")
+	p.Choose("#file", video)
+	s.set(func() { s.hold = nil })
+	other.Close()
+	p.Shows("#jobs", "a.mp4")
+	p.Shows("#uploads .says", "Choose the file again")
+	p.Choose("#file", asked)
+	p.Shows("#jobs", "b.mp4")
+	if creations := strings.Count(strings.Join(s.requests(), " "), "POST"); creations != 2 || len(s.got()) != 2 {
+		t.Errorf("%d uploads were begun and %d are whole, want 2: %v", creations, len(s.got()), s.requests())
+	}
+}
+
 func TestScriptsThatDoNotComeLeaveThePlainPage(t *testing.T) {
 	t.Parallel()
 	s := newTus(t)
@@ -200,7 +281,7 @@ func TestAnOlderBrowserUploads(t *testing.T) {
 	s := newTus(t)
 	p := browser.Open(t, browser.View{})
 	p.Go(s.URL)
-	browser.Eval[bool](p, "delete AbortSignal.any && delete AbortSignal.timeout")
+	browser.Eval[bool](p, "delete AbortSignal.any && delete AbortSignal.timeout && delete Navigator.prototype.locks")
 	p.Choose("#file", file(t, "a.mp4", "video "))
 	p.Shows("#jobs", "a.mp4")
 }

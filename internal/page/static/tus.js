@@ -172,7 +172,9 @@ export async function exists(url) {
 
 // offset returns how many bytes of an upload the server has.
 export async function offset(url) {
-	const answer = await fetch(url, { method: 'HEAD', headers: { 'Tus-Resumable': VERSION } });
+	const breaker = new AbortController();
+	const silence = setTimeout(() => breaker.abort(), SILENCE);
+	const answer = await fetch(url, { method: 'HEAD', headers: { 'Tus-Resumable': VERSION }, signal: breaker.signal }).finally(() => clearTimeout(silence));
 	if (!answer.ok) throw new Refused(answer.status, '');
 	return Number(answer.headers.get('Upload-Offset'));
 }

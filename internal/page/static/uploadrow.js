@@ -47,10 +47,29 @@ export class Row {
 		else if (speed) this.says.textContent = `${size(Math.round(speed))}/s · ${left((this.bytes - bytes) / speed)}`;
 	}
 
+	waits() {
+		this.is('Waiting for its turn');
+		this.#offer(this.cancel);
+	}
+
 	// lacksFile asks for the file itself, which no browser keeps across a reload.
 	lacksFile() {
 		this.is('Interrupted. Choose the file again to go on.', { running: false });
-		this.pause.hidden = true;
-		this.again.hidden = false;
+		this.#offer(this.again, this.cancel);
+	}
+
+	hasFile() {
+		this.#offer(this.pause, this.cancel);
+	}
+
+	// elsewhere shows what another tab carries, and has the buttons for.
+	elsewhere() {
+		this.is('Under way in another tab or window.', { running: false });
+		this.element.classList.remove('paused');
+		this.#offer();
+	}
+
+	#offer(...buttons) {
+		for (const button of [this.pause, this.again, this.cancel]) button.hidden = !buttons.includes(button);
 	}
 }

@@ -2,6 +2,7 @@
 
 import { fingerprint, forget, recall, recallAll, remember } from './memory.js';
 import { say, warn } from './say.js';
+import { carry, onTold, tell } from './tabs.js';
 import { Upload, discard, exists, isGone, offset } from './tus.js';
 import { Row } from './uploadrow.js';
 import { refusal, sentence, size } from './words.js';
@@ -14,28 +15,72 @@ const list = document.getElementById('uploads-list');
 const form = document.getElementById('add');
 const title = document.title;
 
-// Item is one file on its way.
+// Item is one file on its way: elsewhere, interrupted, waiting, running, paused, stopped, over.
 class Item {
 	constructor(queue, key, name, bytes) {
-		Object.assign(this, { queue, key, name, bytes, state: 'waiting' });
+		Object.assign(this, { queue, key, name, bytes, sent: 0 });
 		this.row = new Row(name, bytes, {
 			pause: () => this.pause(), resume: () => this.resume(), cancel: () => this.cancel(), choose: () => document.getElementById('file').click(),
 		});
 		list.append(this.row.element);
 		this.row.moved(0);
-		this.row.is('Waiting for its turn');
+		this.row.waits();
 	}
 
-	// give lets the upload begin, or go on where an earlier one of the same file has stopped.
+	// claim has this tab carry the upload as soon as no other does: with its file, or else by asking for it.
+	async claim() {
+		let elsewhere = false;
+		this.claiming = true;
+		this.giveUp = await carry(this.key, () => {
+			elsewhere = true;
+			this.state = 'elsewhere';
+			this.row.elsewhere();
+			tell(this.key);
+		});
+		if (this.state === 'over') this.letGo();
+		else if (elsewhere && !recall(this.key)) this.leave(); // it has ended there
+		else if (!this.upload) await this.interrupted();
+		this.claiming = false;
+		if (this.upload && this.state !== 'over') this.begin();
+	}
+
+	// interrupted asks for the file, unless the server has the upload no more. One that cannot say may have it. Nothing is sent until
+	// it has answered: it would take the question for a sign that what is sent is broken off.
+	async interrupted() {
+		this.state = 'interrupted';
+		this.row.lacksFile();
+		const { url } = recall(this.key);
+		const sent = url ? await offset(url).catch((e) => (isGone(e) ? this.bytes : 0)) : this.bytes;
+		if (this.upload || this.state === 'over') return; // it has been chosen by now, or cancelled
+		if (sent >= this.bytes) return this.leave();
+		this.row.moved(sent);
+		this.letGo();
+	}
+
+	letGo() {
+		this.giveUp?.();
+		this.giveUp = undefined;
+	}
+
+	// give takes the file, if it is not there.
 	give(file, profile) {
+		if (this.upload) return;
+		this.known = { name: this.name, size: this.bytes, profile };
 		this.upload = new Upload(file, ENDPOINT, { filename: file.name, filetype: file.type || 'application/octet-stream', profile, user: this.queue.user }, {
-			created: (url) => remember(this.key, { url, name: this.name, size: this.bytes, profile }),
+			created: (url) => remember(this.key, { url, ...this.known }),
 			moved: (bytes) => this.moved(bytes),
 			broken: (error, wait) => this.broken(error, wait),
 			resumed: () => { this.row.is('Going on'); say(`The upload of ${this.name} goes on`); this.said = false; },
-		}, recall(this.key)?.url);
-		this.row.again.hidden = true;
-		this.row.pause.hidden = false;
+		});
+		if (this.state !== 'elsewhere') this.row.waits();
+		if (!this.claiming) this.claim();
+	}
+
+	// begin begins, or goes on where an earlier upload of the same file has stopped.
+	begin() {
+		if (!recall(this.key)) remember(this.key, this.known);
+		this.upload.url = recall(this.key)?.url;
+		this.row.hasFile();
 		this.resume();
 	}
 
@@ -43,6 +88,7 @@ class Item {
 		this.sent = bytes;
 		this.row.moved(bytes);
 		this.queue.tell();
+		tell(this.key, bytes);
 	}
 
 	broken(error, wait) {
@@ -116,6 +162,7 @@ class Item {
 	leave() {
 		this.state = 'over';
 		forget(this.key);
+		this.letGo();
 		const focused = this.row.element.contains(document.activeElement);
 		const next = this.row.element.nextElementSibling ?? this.row.element.previousElementSibling;
 		this.row.element.remove();
@@ -136,22 +183,15 @@ export class Queue {
 		this.uploaded = uploaded;
 		this.user = form.dataset.user;
 		this.max = Number(form.dataset.max);
+		onTold((key, sent) => this.#told(this.#find(key), sent));
 		addEventListener('beforeunload', (e) => {
 			if (this.#items.some((item) => item.state === 'running')) e.preventDefault();
 		});
 	}
 
-	// recall shows what was interrupted, unless the server has it no more. One that cannot say may have it.
-	async recall() {
-		await Promise.all(recallAll(this.user).map(async ([key, { url, name, size }]) => {
-			const sent = await offset(url).catch((e) => (isGone(e) ? size : 0));
-			if (sent >= size) return forget(key);
-			if (this.#find(key)) return;
-			const item = this.#add(key, name, size);
-			item.state = 'stopped';
-			item.row.lacksFile();
-			item.row.moved(sent);
-		}));
+	// recall shows what was begun before, or is under way in another tab.
+	recall() {
+		for (const [key, { name, size }] of recallAll(this.user)) if (!this.#find(key)) this.#add(key, name, size).claim();
 	}
 
 	add(files, profile) {
@@ -163,8 +203,7 @@ export class Queue {
 				continue;
 			}
 			const key = fingerprint(this.user, file);
-			const item = this.#find(key) ?? this.#add(key, file.name, file.size);
-			if (!item.upload) item.give(file, profile);
+			(this.#find(key) ?? this.#add(key, file.name, file.size)).give(file, profile);
 		}
 		if (tooLarge.length) warn(`Larger than ${size(this.max)}, and not uploaded: ${tooLarge.join(', ')}.`);
 	}
@@ -172,7 +211,7 @@ export class Queue {
 	go() {
 		let free = AT_ONCE - this.#items.filter((item) => item.state === 'running').length;
 		for (const item of this.#items) {
-			if (free > 0 && item.state === 'waiting' && item.upload) {
+			if (free > 0 && item.state === 'waiting') {
 				free--;
 				item.run().finally(() => this.go());
 			}
@@ -191,6 +230,12 @@ export class Queue {
 		const running = this.#items.filter((item) => item.state === 'running');
 		const sum = (key) => running.reduce((n, item) => n + (item[key] ?? 0), 0);
 		document.title = running.length ? `${Math.floor(sum('sent') / sum('bytes') * 100)} % – ${title}` : title;
+	}
+
+	// #told shows how far another tab is, or tells one that asks.
+	#told(item, sent) {
+		if (item?.state === 'elsewhere' && sent !== undefined) item.row.moved(sent);
+		else if (item?.giveUp && sent === undefined) tell(item.key, item.sent);
 	}
 
 	#find(key) {
