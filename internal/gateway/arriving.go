@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,19 +23,48 @@ type arriving struct {
 	*resumer
 	x   *exchange
 	job job.Job
+
+	again bool // the request is to make it, and one before has done so
 }
 
-// NewUpload names the upload in the ledger, where it holds what it may come to until it is whole, deleted or dead.
+// NewUpload names the upload in the ledger, where it holds what it may come to until it is whole, deleted or dead. If one with the
+// same Idempotency-Key is there, it is that one: so a client that has lost the answer finds it again.
 func (r *resumer) NewUpload(ctx context.Context, info tus.FileInfo) (tus.Upload, error) {
 	x := exchangeOf(ctx)
-	j, err := r.create(ctx, x.user, info)
+	key, err := creationKey(x.user, x.keys)
 	if err != nil {
 		return nil, x.fail(err)
 	}
-	return r.upload(ctx, x, j), nil
+	j, err := r.service.earlier(ctx, key)
+	again := err == nil
+	if errors.Is(err, fs.ErrNotExist) {
+		j, err = r.create(ctx, x.user, key, info)
+	}
+	if errors.Is(err, fs.ErrExist) { // another request with the same key was faster
+		again = true
+		j, err = r.service.earlier(ctx, key)
+	}
+	if again && err == nil && length(j) != info.Size {
+		err = errOtherKey
+	}
+	if err != nil {
+		return nil, x.fail(err)
+	}
+	u := r.upload(ctx, x, j)
+	u.again = again
+	return u, nil
 }
 
-func (r *resumer) create(ctx context.Context, user string, info tus.FileInfo) (job.Job, error) {
+// creationKey is uploadKey of a creation. The same of /upload is another: that one's upload is a job.
+func creationKey(owner string, keys []string) (string, error) {
+	key, err := uploadKey(owner, keys)
+	if err != nil || key == "" {
+		return "", err
+	}
+	return job.UploadKey(owner, "\x00"+keys[0]), nil
+}
+
+func (r *resumer) create(ctx context.Context, user, key string, info tus.FileInfo) (job.Job, error) {
 	if err := failpoint.At(failpoint.UploadAdmitted); err != nil {
 		return job.Job{}, err
 	}
@@ -52,6 +82,7 @@ func (r *resumer) create(ctx context.Context, user string, info tus.FileInfo) (j
 	return r.service.announceAs(ctx, func(now time.Time) job.Job {
 		j := job.New(now, rules, job.NewID(now), user)
 		j.Resumable(now, rules, info.MetaData["filename"], profile)
+		j.Key = cmp.Or(key, j.Key)
 		return j
 	}, room{info.Size, info.Size})
 }
@@ -72,7 +103,7 @@ func (r *resumer) GetUpload(ctx context.Context, id string) (tus.Upload, error) 
 
 func (r *resumer) upload(ctx context.Context, x *exchange, j job.Job) *arriving {
 	web.Note(ctx, "job", j.ID)
-	u := &arriving{r, x, j}
+	u := &arriving{resumer: r, x: x, job: j}
 	u.read(j)
 	return u
 }
@@ -102,23 +133,39 @@ func (r *resumer) find(ctx context.Context, user, id string) (job.Job, error) {
 	return j, nil
 }
 
-// GetInfo tells tusd how far it is.
+// GetInfo tells tusd how far it is. For whoever makes it, that is at its beginning.
 func (u *arriving) GetInfo(context.Context) (tus.FileInfo, error) {
 	info := tus.FileInfo{
-		ID: u.job.ID, Size: u.job.VideoBytes, Offset: u.job.VideoBytes,
+		ID: u.job.ID, Size: length(u.job), Offset: arrived(u.job),
 		MetaData: tus.MetaData{"filename": u.job.Name, "profile": string(u.job.Profile)},
 	}
-	if u.job.State == job.Uploading {
-		info.Offset = u.job.Arrival.Offset
+	if u.again {
+		info.Offset = 0
 	}
 	return info, nil
+}
+
+// length is in bytes, even of a video that is not kept any more.
+func length(j job.Job) int64 { return j.VideoBytes + j.VideoWas } // one of them is 0
+
+// arrived is how many of them are here.
+func arrived(j job.Job) int64 {
+	if j.State == job.Uploading {
+		return j.Arrival.Offset
+	}
+	return length(j)
 }
 
 // GetReader is for downloads, which there are none of.
 func (u *arriving) GetReader(context.Context) (io.ReadCloser, error) { return nil, errMethod }
 
-// WriteChunk adds what src yields, and returns how much of it is durable. From here on no writer before counts.
+// WriteChunk adds what src yields, and returns how much of it is durable. From here on no writer before counts. First bytes that
+// come with a creation again are not looked at: where to go on is wherever those of before have come to.
 func (u *arriving) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
+	if u.again {
+		_, err := io.Copy(io.Discard, src) // for clients that read nothing before they have sent all
+		return arrived(u.job), err
+	}
 	last, err := u.add(ctx, offset, src)
 	if err != nil {
 		err = u.x.fail(err)
@@ -164,6 +211,9 @@ func fileOf(j job.Job) job.File {
 
 // FinishUpload makes the upload a job. Then the answer to it means what a 200 on /upload does.
 func (u *arriving) FinishUpload(ctx context.Context) error {
+	if u.job.Visible() {
+		return nil
+	}
 	j, err := u.finish(ctx, u.job)
 	if err != nil {
 		return u.x.fail(err)

@@ -27,6 +27,7 @@ var (
 	errFormSize   = errors.New("form has too much beside its file")
 	errEncoded    = errors.New("body has a content encoding")
 	errBadKey     = errors.New("Idempotency-Key is malformed")
+	errOtherKey   = errors.New("Idempotency-Key is another file's")
 	errFull       = errors.New("too many uploads or downloads at once")
 	errStalled    = errors.New("client went silent")
 	errCut        = errors.New("request body broke off")
@@ -91,6 +92,7 @@ var answers = web.Errors{
 	{Err: errFormSize, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "the form has too many or too large fields beside the file"}},
 	{Err: errBadForm, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "the form is malformed or cut short"}},
 	{Err: errEncoded, Refusal: web.Refusal{Code: http.StatusUnsupportedMediaType, Text: "send the form without Content-Encoding"}},
+	{Err: errOtherKey, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "Idempotency-Key is that of an upload of another length"}},
 	{Err: errBadKey, Refusal: web.Refusal{Code: http.StatusBadRequest, Text: "Idempotency-Key must be one value of 1 to 255 printable ASCII characters"}},
 	{Err: errFull, Refusal: web.Refusal{Code: http.StatusServiceUnavailable, Text: "too many uploads or downloads at once, try again later", RetryAfter: 10 * time.Second}},
 	{Err: errStalled, Refusal: web.Refusal{Code: http.StatusRequestTimeout, Text: "the upload stalled"}},

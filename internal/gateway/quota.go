@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -70,9 +71,9 @@ func (s *Service) inTurn(ctx context.Context, begin func(now time.Time) job.Job,
 	return s.reserve(ctx, begin(time.Now()), want)
 }
 
-// unanswered is err unless it is the ledger's answer: that the user has no room.
+// unanswered is err unless it is the ledger's answer: that the user has no room, or the upload already.
 func unanswered(err error) error {
-	if _, refused := errors.AsType[*web.Refusal](err); refused {
+	if _, refused := errors.AsType[*web.Refusal](err); refused || errors.Is(err, fs.ErrExist) {
 		return nil
 	}
 	return err

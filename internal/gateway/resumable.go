@@ -62,8 +62,9 @@ type exchange struct {
 	http.ResponseWriter // without Unwrap: nobody is to move the connection's deadlines from here
 
 	user string
-	body *body // nil without one
-	err  error // why it fails, in our words
+	keys []string // its Idempotency-Keys
+	body *body    // nil without one
+	err  error    // why it fails, in our words
 
 	refused int             // the status of an answer that is held back, as tusd has it
 	text    strings.Builder // and its text
@@ -79,7 +80,7 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 func (r *resumer) serve(act http.HandlerFunc) func(http.ResponseWriter, *http.Request, string) error {
 	protocol := http.StripPrefix(uploadsPath, r.protocol.Middleware(act))
 	return func(w http.ResponseWriter, req *http.Request, user string) error {
-		x := &exchange{ResponseWriter: w, user: user}
+		x := &exchange{ResponseWriter: w, user: user, keys: req.Header.Values("Idempotency-Key")}
 		if b, ok := req.Body.(*body); ok {
 			if err := r.service.places.take(user); err != nil {
 				return err

@@ -102,7 +102,7 @@ func uploadKey(owner string, keys []string) (string, error) {
 	return job.UploadKey(owner, keys[0]), nil
 }
 
-// earlier returns the job that an upload with the same key has made; fs.ErrNotExist if there is none.
+// earlier returns the job that an upload with the same key has made, or begun to; fs.ErrNotExist if there is none.
 func (s *Service) earlier(ctx context.Context, key string) (job.Job, error) {
 	if key == "" {
 		return job.Job{}, fs.ErrNotExist

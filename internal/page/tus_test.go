@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,6 +39,7 @@ type tus struct {
 	uploads map[string]*upload
 	done    []job.Job
 	asked   []string // method and status of each request
+	keys    []string // of creations, those alike in a row as one
 	most    int      // PATCHes at once
 	patches int
 
@@ -101,6 +103,9 @@ func (s *tus) answer(h func(w http.ResponseWriter, r *http.Request) int) http.Ha
 	return func(w http.ResponseWriter, r *http.Request) {
 		status := 0
 		s.mu.Lock()
+		if r.Method == http.MethodPost && r.URL.Path == "/uploads/" {
+			s.keys = slices.Compact(append(s.keys, r.Header.Get("Idempotency-Key")))
+		}
 		fault := s.fault
 		s.mu.Unlock()
 		if fault != nil {

@@ -48,14 +48,15 @@ func TestAnUploadGoesOnAfterEveryFault(t *testing.T) {
 		method string
 		status int
 		want   []string // requests, those alike in a row as one
+		keys   int      // of creations
 	}{
-		"creation cut":         {http.MethodPost, -1, []string{"POST -1", "POST 201", "PATCH 204"}},
-		"creation unavailable": {http.MethodPost, 503, []string{"POST 503", "POST 201", "PATCH 204"}},
-		"creation too early":   {http.MethodPost, 429, []string{"POST 429", "POST 201", "PATCH 204"}},
-		"sending cut":          {http.MethodPatch, -1, []string{"POST 201", "PATCH -1", "HEAD 200", "PATCH 204"}},
-		"another offset":       {http.MethodPatch, 409, []string{"POST 201", "PATCH 409", "HEAD 200", "PATCH 204"}},
-		"still held":           {http.MethodPatch, 423, []string{"POST 201", "PATCH 423", "HEAD 200", "PATCH 204"}},
-		"forgotten":            {http.MethodPatch, 404, []string{"POST 201", "PATCH 404", "POST 201", "PATCH 204"}},
+		"creation cut":         {http.MethodPost, -1, []string{"POST -1", "POST 201", "PATCH 204"}, 1},
+		"creation unavailable": {http.MethodPost, 503, []string{"POST 503", "POST 201", "PATCH 204"}, 1},
+		"creation too early":   {http.MethodPost, 429, []string{"POST 429", "POST 201", "PATCH 204"}, 1},
+		"sending cut":          {http.MethodPatch, -1, []string{"POST 201", "PATCH -1", "HEAD 200", "PATCH 204"}, 1},
+		"another offset":       {http.MethodPatch, 409, []string{"POST 201", "PATCH 409", "HEAD 200", "PATCH 204"}, 1},
+		"still held":           {http.MethodPatch, 423, []string{"POST 201", "PATCH 423", "HEAD 200", "PATCH 204"}, 1},
+		"forgotten":            {http.MethodPatch, 404, []string{"POST 201", "PATCH 404", "POST 201", "PATCH 204"}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,6 +68,9 @@ func TestAnUploadGoesOnAfterEveryFault(t *testing.T) {
 			p.Shows("#jobs", "a.mp4")
 			if got := slices.Compact(s.requests()); !slices.Equal(got, tt.want) {
 				t.Errorf("requests %v, want %v", got, tt.want)
+			}
+			if len(s.keys) != tt.keys || slices.Contains(s.keys, "") {
+				t.Errorf("creations had the keys %q, want %d", s.keys, tt.keys)
 			}
 			if s.got()["a.mp4"] != strings.Repeat("video ", 12345) {
 				t.Error("the server has another file")

@@ -16,6 +16,9 @@ export class Refused extends Error {
 // Gone is what a Refused is when there is no such upload on the server (any more).
 export const isGone = (e) => e instanceof Refused && (e.status === 404 || e.status === 410);
 
+// random is a key by which the server knows a creation again whose answer was lost.
+const random = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+
 const encode = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 
 // Upload sends file to endpoint, or goes on with the one at url. Its handlers: created(url), moved(bytes), broken(error,
@@ -63,7 +66,11 @@ export class Upload {
 
 	async #create() {
 		const metadata = Object.entries(this.metadata).map(([k, v]) => `${k} ${encode(v)}`).join(',');
-		const answer = await this.#request('POST', this.endpoint, { 'Upload-Length': String(this.file.size), 'Upload-Metadata': metadata });
+		this.key ??= random();
+		const answer = await this.#request('POST', this.endpoint, {
+			'Upload-Length': String(this.file.size), 'Upload-Metadata': metadata, 'Idempotency-Key': this.key,
+		});
+		this.key = undefined; // the next one is another
 		this.url = new URL(answer.headers.get('Location'), location.href).pathname;
 		this.offset = 0;
 		this.handlers.created(this.url);
