@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -182,6 +183,8 @@ func TestNothingIsSentUntilItIsKnownHowFarItIs(t *testing.T) {
 	p.Choose("#file", video)
 	p.Await("half is there", "document.querySelector('#uploads progress')?.value > .3")
 	answer := make(chan struct{})
+	reply := sync.OnceFunc(func() { close(answer) })
+	t.Cleanup(reply) // or a server that waits for it never closes
 	var asked atomic.Bool
 	s.set(func() {
 		s.hold, s.fault = nil, func(r *http.Request) int {
@@ -195,7 +198,7 @@ func TestNothingIsSentUntilItIsKnownHowFarItIs(t *testing.T) {
 	p.Shows("#uploads .says", "Choose the file again")
 	p.Choose("#file", video)
 	p.Shows("#uploads .says", "Waiting for its turn")
-	close(answer)
+	reply()
 	p.Shows("#jobs", "a.mp4")
 	if got := s.requests(); !slices.Equal(got, []string{"POST 201", "PATCH -1", "HEAD 200", "HEAD 200", "PATCH 204"}) {
 		t.Errorf("requests %v", got)
