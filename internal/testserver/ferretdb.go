@@ -61,13 +61,13 @@ func Tool(name string) string {
 	return filepath.Join(cmp.Or(os.Getenv("TOOLS"), filepath.Join(Top(), ".tools")), name)
 }
 
-// Top is the folder of the repository that the test is in.
+// Top is the folder of the repository that the test is in; where there is none, the test's own.
 func Top() string {
-	up, err := os.Getwd()
-	for ; err == nil && up != "/"; up = filepath.Dir(up) {
+	here, err := os.Getwd()
+	for up := here; err == nil && up != "/"; up = filepath.Dir(up) {
 		if _, err := os.Stat(filepath.Join(up, ".ci")); err == nil {
-			break
+			return up
 		}
 	}
-	return up
+	return here
 }

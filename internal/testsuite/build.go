@@ -1,6 +1,7 @@
 package testsuite
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,9 +21,8 @@ type Programs struct {
 	tags  string
 	plain bool
 
-	once sync.Once
-	dir  string
-	err  error
+	mu  sync.Mutex
+	dir string // this process's own; "" until they are built, and once they are removed
 }
 
 // The builds that tests run.
@@ -34,39 +34,69 @@ var (
 
 // Build builds the programs, unless they are.
 func (p *Programs) Build() error {
-	p.once.Do(func() { p.err = p.build() })
-	return p.err
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dir != "" {
+		return nil
+	}
+	dir, err := p.build()
+	if err == nil {
+		p.dir = dir
+	}
+	return err
 }
 
-func (p *Programs) build() error {
-	shared := filepath.Join(testserver.Top(), "bin", "tests", p.name)
+func (p *Programs) build() (dir string, err error) {
+	all := filepath.Join(testserver.Top(), "bin", "tests")
+	shared := filepath.Join(all, p.name)
 	if err := os.MkdirAll(shared, 0o700); err != nil {
-		return err
+		return "", err
 	}
-	lock, err := os.Open(shared)
+	lock, err := os.Open(all)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer lock.Close()
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return fmt.Errorf("lock %s: %w", shared, err)
+		return "", fmt.Errorf("lock %s: %w", all, err)
 	}
+	sweep(all)
 	// Without what debuggers want, as in the images: to link it is most of the work.
 	args := []string{"build", fmt.Sprintf("-race=%t", !p.plain), "-ldflags=-s -w", "-tags", p.tags, "-o", shared + string(filepath.Separator), "mp3converter/cmd/..."}
 	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, out)
+		return "", fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, out)
 	}
-	if p.dir, err = os.MkdirTemp(filepath.Dir(shared), "of-"); err != nil {
-		return err
+	if dir, err = os.MkdirTemp(all, fmt.Sprintf(ownNames, os.Getpid())+"*"); err != nil {
+		return "", err
 	}
-	built, err := os.ReadDir(shared)
-	for _, program := range built {
+	return dir, link(shared, dir)
+}
+
+// ownNames is what the folders of a process begin with.
+const ownNames = "of-%d-"
+
+// sweep removes the folders of processes that are gone without having done it, as those are that ran into go test's -timeout.
+func sweep(all string) {
+	folders, _ := os.ReadDir(all)
+	for _, folder := range folders {
+		var pid int
+		if n, _ := fmt.Sscanf(folder.Name(), ownNames, &pid); n == 1 && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			os.RemoveAll(filepath.Join(all, folder.Name()))
+		}
+	}
+}
+
+// link gives the programs names in another folder: those that cmd/ has today, for of others an old build may be there.
+func link(shared, dir string) error {
+	mains, err := filepath.Glob(filepath.Join(testserver.Top(), "cmd", "*", "main.go"))
+	for _, main := range mains {
+		name := filepath.Base(filepath.Dir(main))
 		if err == nil {
-			err = os.Link(filepath.Join(shared, program.Name()), filepath.Join(p.dir, program.Name()))
+			err = os.Link(filepath.Join(shared, name), filepath.Join(dir, name))
 		}
 	}
 	if ffmpeg := imageFFmpeg(); err == nil && ffmpeg != "" {
-		err = os.Symlink(ffmpeg, filepath.Join(p.dir, "ffmpeg")) // beside them, as in the image
+		err = os.Symlink(ffmpeg, filepath.Join(dir, "ffmpeg")) // beside them, as in the image
 	}
 	return err
 }
@@ -77,11 +107,13 @@ func imageFFmpeg() string {
 	return path
 }
 
-// Remove removes the process's own, once they are built.
+// Remove removes the process's own, if they are built.
 func (p *Programs) Remove() {
-	p.once.Do(func() {})
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.dir != "" {
 		os.RemoveAll(p.dir)
+		p.dir = ""
 	}
 }
 
@@ -91,5 +123,7 @@ func (p *Programs) Path(tb testing.TB, name string) string {
 	if err := p.Build(); err != nil {
 		tb.Fatal(err)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return filepath.Join(p.dir, name)
 }
