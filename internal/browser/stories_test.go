@@ -130,11 +130,13 @@ func theFailedVideo(t *testing.T, s *testsuite.Suite) {
 	if wide := browser.Eval[bool](p, "document.documentElement.scrollWidth > innerWidth"); wide {
 		t.Error("the page is wider than the phone")
 	}
-	p.Click("[data-act=retry] button")
 	who.Login(t)
+	first := *who.List(t, "").Jobs[0].Started
+	p.Click("[data-act=retry] button")
+	p.Await("the page knows of the second try", "!document.querySelector('[data-act=retry][aria-busy]')")
 	testsuite.Eventually(t, "it is tried again", func() bool {
 		jobs := who.List(t, "").Jobs
-		return len(jobs) == 1 && jobs[0].State == "failed" && jobs[0].Attempts == 1 && *jobs[0].Started > ""
+		return len(jobs) == 1 && jobs[0].State == "failed" && jobs[0].Attempts == 1 && jobs[0].Started != nil && *jobs[0].Started > first
 	})
 	p.Shows("#jobs .failed", "Not converted.")
 	p.Click("[popovertarget]")
