@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,56 +34,13 @@ func (r *resumer) NewUpload(ctx context.Context, info tus.FileInfo) (tus.Upload,
 	if err != nil {
 		return nil, x.fail(err)
 	}
-	j, err := r.service.earlier(ctx, key)
-	again := err == nil
-	if errors.Is(err, fs.ErrNotExist) {
-		j, err = r.create(ctx, x.user, key, info)
-	}
-	if errors.Is(err, fs.ErrExist) { // another request with the same key was faster
-		again = true
-		j, err = r.service.earlier(ctx, key)
-	}
-	if again && err == nil && length(j) != info.Size {
-		err = errOtherKey
-	}
+	j, again, err := r.createOnce(ctx, x.user, key, info)
 	if err != nil {
 		return nil, x.fail(err)
 	}
 	u := r.upload(ctx, x, j)
 	u.again = again
 	return u, nil
-}
-
-// creationKey is uploadKey of a creation. The same of /upload is another: that one's upload is a job.
-func creationKey(owner string, keys []string) (string, error) {
-	key, err := uploadKey(owner, keys)
-	if err != nil || key == "" {
-		return "", err
-	}
-	return job.UploadKey(owner, "\x00"+keys[0]), nil
-}
-
-func (r *resumer) create(ctx context.Context, user, key string, info tus.FileInfo) (job.Job, error) {
-	if err := failpoint.At(failpoint.UploadAdmitted); err != nil {
-		return job.Job{}, err
-	}
-	if meant := info.MetaData["user"]; meant != "" && meant != user { // a page of before another login in the same browser
-		return job.Job{}, errSomebodyElse
-	}
-	if info.Size == 0 {
-		return job.Job{}, errEmpty
-	}
-	profile, err := parseProfile(info.MetaData["profile"])
-	if err != nil {
-		return job.Job{}, err
-	}
-	rules := r.service.cfg.Rules
-	return r.service.announceAs(ctx, func(now time.Time) job.Job {
-		j := job.New(now, rules, job.NewID(now), user)
-		j.Resumable(now, rules, info.MetaData["filename"], profile)
-		j.Key = cmp.Or(key, j.Key)
-		return j
-	}, room{info.Size, info.Size})
 }
 
 // GetUpload finds the upload, and finishes it if somebody died before that.

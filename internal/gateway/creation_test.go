@@ -2,8 +2,13 @@ package gateway_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
 	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,12 +109,17 @@ func TestARepeatedCreationHoldsItsQuotaOnce(t *testing.T) {
 		g.Go(func() error {
 			for deadline := time.Now().Add(wait); time.Now().Before(deadline); { // of two at once, one may be asked to come again
 				a, err := r.tus(http.MethodPost, "/uploads/", "", nil, "Upload-Length", "5", "Idempotency-Key", "k")
-				if err != nil || a.status == http.StatusCreated {
-					paths[i] = a.header.Get("Location")
+				switch {
+				case err != nil:
 					return err
+				case a.status == http.StatusCreated:
+					paths[i] = a.header.Get("Location")
+					return nil
+				case a.status != http.StatusTooManyRequests && a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "":
+					return fmt.Errorf("a creation is answered %d %s", a.status, a.body)
 				}
 			}
-			return nil
+			return errors.New("no creation gets through")
 		})
 	}
 	r.must(g.Wait())
@@ -126,4 +136,122 @@ func TestARepeatedCreationHoldsItsQuotaOnce(t *testing.T) {
 		t.Errorf("another one = %d %s, though the quota is held", a.status, a.body)
 	}
 	r.add(paths[0], 0, []byte("video"))
+}
+
+// waits is a fault that has the n-th call of op wait, and then fail if it is to. reached is closed when it is there.
+func waits(op string, n int32, fail bool) (fault around, reached <-chan struct{}, release func()) {
+	var seen atomic.Int32
+	here, gone := make(chan struct{}), make(chan struct{})
+	return func(got string, call func() error) error {
+		if got == op && seen.Add(1) == n {
+			close(here)
+			<-gone
+			if fail {
+				return errDown
+			}
+		}
+		return call()
+	}, here, sync.OnceFunc(func() { close(gone) })
+}
+
+func (r *rig) createAsync(key string) <-chan answer {
+	h := http.Header{"Tus-Resumable": {"1.0.0"}, "Upload-Length": {"5"}, "Idempotency-Key": {key}}
+	return r.async(request{method: http.MethodPost, path: "/uploads/", header: h})
+}
+
+func TestAnUploadThatARepetitionWasToldOfStays(t *testing.T) {
+	t.Parallel()
+	fault, judged, release := waits("usage", 1, true)
+	r := start(t, broken(fault))
+	t.Cleanup(release)
+	first := r.createAsync("k")
+	<-judged
+	again := r.create(sid, "k")
+	r.want(again, http.StatusCreated, "")
+	release()
+	r.wantProblem(<-first, http.StatusServiceUnavailable, "try again")
+	path := again.header.Get("Location")
+	r.wantOffset(path, 0)
+	r.add(path, 0, []byte("video"))
+	if all := r.all(); len(all) != 1 || r.content(r.videos, idOf(path)) != "video" {
+		t.Errorf("jobs %q, want one with its video", all)
+	}
+}
+
+func TestARepetitionIsNotToldOfAnUploadThatWasTakenBack(t *testing.T) {
+	t.Parallel()
+	first, firstJudged, releaseFirst := waits("usage", 1, true)
+	second, secondJudged, releaseSecond := waits("usage", 1, false) // of those that the first lets pass
+	r := start(t, broken(both(first, second)))
+	t.Cleanup(releaseFirst)
+	t.Cleanup(releaseSecond)
+	gone := r.createAsync("k")
+	<-firstJudged
+	again := r.createAsync("k")
+	<-secondJudged
+	releaseFirst()
+	r.wantProblem(<-gone, http.StatusServiceUnavailable, "try again")
+	releaseSecond()
+	a := <-again
+	r.want(a, http.StatusCreated, "")
+	r.add(a.header.Get("Location"), 0, []byte("video"))
+	if all := r.all(); len(all) != 1 {
+		t.Errorf("jobs %q, want one", all)
+	}
+}
+
+// Whatever breaks off a creation, its repetition finds or makes the one upload that there is.
+func TestACreationThatFailedCanBeRepeated(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]around{
+		"at the look for the key":                    instead("by key", 1),
+		"at the announcement":                        instead("insert", 1),
+		"after the announcement":                     after("insert", 1),
+		"at the judgement":                           instead("usage", 1),
+		"at the judgement, and at taking it back":    both(instead("usage", 1), instead("update", 1)),
+		"at the judgement, and at forgetting it":     both(instead("usage", 1), instead("remove", 1)),
+		"at the admission":                           instead("update", 1),
+		"after the admission":                        after("update", 1),
+		"at the admission, and at taking it back":    both(instead("update", 1), instead("update", 1)),
+		"after the admission, and at taking it back": both(after("update", 1), instead("update", 2)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, broken(fault), func(_ *rig, cfg *gateway.Config) { cfg.QuotaJobs = 1 })
+			r.wantProblem(r.create(sid, "k"), http.StatusServiceUnavailable, "try again")
+			a := r.create(sid, "k")
+			r.want(a, http.StatusCreated, "")
+			r.add(a.header.Get("Location"), 0, []byte("video"))
+		})
+	}
+}
+
+func TestAnAdapterThatAnnouncesTwiceMakesOneUpload(t *testing.T) {
+	t.Parallel()
+	for _, op := range []string{"insert", "update"} {
+		r := start(t, broken(twice(op)))
+		a := r.create(sid, "k")
+		r.want(a, http.StatusCreated, "")
+		if all := r.all(); len(all) != 1 {
+			t.Errorf("%s: jobs %q, want one", op, all)
+		}
+	}
+}
+
+// Rivals that step back may each time be there when the key is to be taken, and gone when their upload is looked for.
+func TestACreationIsTriedAgainWhenItsRivalStepsBack(t *testing.T) {
+	t.Parallel()
+	for rivals, status := range map[int32]int{1: http.StatusCreated, 3: http.StatusCreated, 4: http.StatusServiceUnavailable} {
+		var seen atomic.Int32
+		r := start(t, broken(func(op string, call func() error) error {
+			if op == "insert" && seen.Add(1) <= rivals {
+				return fs.ErrExist
+			}
+			return call()
+		}))
+		a := r.create(sid, "k")
+		if a.status != status || status != http.StatusCreated && a.header.Get("Retry-After") == "" {
+			t.Errorf("after %d rivals: %d %s, want %d", rivals, a.status, a.body, status)
+		}
+	}
 }

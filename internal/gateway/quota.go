@@ -84,14 +84,24 @@ func (s *Service) reserve(ctx context.Context, j job.Job, want room) (job.Job, e
 	if err := j.Reserve(want.most); err != nil {
 		return job.Job{}, err
 	}
-	if err := s.cfg.Ledger.Insert(ctx, j); err != nil {
+	err := s.cfg.Ledger.Insert(ctx, j)
+	if errors.Is(err, fs.ErrExist) && j.Keyed() {
+		j, err = s.unadmitted(ctx, j)
+	}
+	if err != nil {
 		return job.Job{}, fmt.Errorf("announce the upload: %w", err)
 	}
 	if s.cfg.QuotaBytes == 0 && s.cfg.QuotaJobs == 0 && j.Arrival == nil {
 		return j, nil
 	}
 	fit, err := s.fit(ctx, j, want)
-	if err != nil {
+	if err == nil && j.Keyed() {
+		fit, err = s.admitKeyed(ctx, j.ID)
+	}
+	switch {
+	case err != nil && j.Keyed():
+		s.withdraw(ctx, j.ID)
+	case err != nil:
 		s.retract(ctx, j.ID)
 	}
 	return fit, err

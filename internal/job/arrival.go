@@ -32,6 +32,24 @@ func (j *Job) Resumable(now time.Time, rules Rules, name string, profile Profile
 	j.await(now, rules)
 }
 
+// Admit has an upload that its key can find be one, from before anybody is told of it: whoever makes it claims it first. It is
+// ErrState if a request has done so already, ErrLost if there is no such upload any more.
+func (j *Job) Admit() error {
+	switch {
+	case j.State != Uploading || j.Arrival == nil:
+		return ErrLost
+	case j.Admitted():
+		return ErrState
+	}
+	claimed := *j.Arrival
+	claimed.Writer++
+	j.Arrival = &claimed
+	return nil
+}
+
+// Admitted reports whether a job that its key has found is there to stay, as far as its owner's quota goes.
+func (j Job) Admitted() bool { return j.State != Uploading || j.Arrival == nil || j.Arrival.Writer > 0 }
+
 // ClaimArrival gives the upload to a writer that goes on at the given offset, and takes it from whoever else writes. It is
 // ErrLost if there is no such upload any more, ErrState if it is not as far, or farther.
 func (j *Job) ClaimArrival(now time.Time, rules Rules, offset int64) error {

@@ -14,9 +14,10 @@ var (
 		j.Resumable(now, rules, `C:\clips\clip.mp4`, Voice)
 		return j.Reserve(video.Bytes)
 	}
-	from step = func(j *Job, now time.Time) error { return j.ClaimArrival(now, rules, j.Arrival.Offset) }
-	half      = to(1, video.Bytes/2)
-	all       = to(1, video.Bytes)
+	from  step = func(j *Job, now time.Time) error { return j.ClaimArrival(now, rules, j.Arrival.Offset) }
+	admit step = func(j *Job, _ time.Time) error { return j.Admit() }
+	half       = to(1, video.Bytes/2)
+	all        = to(1, video.Bytes)
 )
 
 // to is what a writer has come to.
@@ -56,6 +57,12 @@ func TestArrivals(t *testing.T) {
 		"a writer saves after it has arrived":         {[]step{resumable, from, all, arrive}, all, ErrLost, Queued},
 		"a writer begins after it has arrived":        {[]step{resumable, from, all, arrive}, at(video.Bytes), ErrLost, Queued},
 		"an upload that was deleted does not arrive":  {[]step{resumable, from, all, remove}, arrive, ErrLost, Deleted},
+		"an upload is admitted":                       {[]step{resumable}, admit, nil, Uploading},
+		"an upload is admitted twice":                 {[]step{resumable, admit}, admit, ErrState, Uploading},
+		"an upload is admitted that somebody writes":  {[]step{resumable, from, half}, admit, ErrState, Uploading},
+		"an upload is admitted that was deleted":      {[]step{resumable, remove}, admit, ErrLost, Deleted},
+		"a plain upload is admitted":                  {nil, admit, ErrLost, Uploading},
+		"a writer begins when it is admitted":         {[]step{resumable, admit}, at(0), nil, Uploading},
 		"half an upload is not converted":             {[]step{resumable, from, half}, claim, ErrState, Uploading},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -107,6 +107,9 @@ func UploadKey(owner, idempotencyKey string) string {
 // OwnKey is the ledger's key for a job without an Idempotency-Key.
 func OwnKey(id string) string { return "id:" + id }
 
+// Keyed reports whether the job can be found by an Idempotency-Key.
+func (j Job) Keyed() bool { return j.Key != OwnKey(j.ID) }
+
 func (m Message) extra() string {
 	if len(m.Extra) == 0 {
 		return ""
