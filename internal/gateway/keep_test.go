@@ -120,6 +120,17 @@ func TestAnMP3ThatTwoJobsPromiseGoesWithTheLastOfThem(t *testing.T) {
 	}
 }
 
+func TestAnMP3OfOursThatAMessageNamesStaysForItsJob(t *testing.T) {
+	t.Parallel()
+	r := start(t, hasty)
+	ours := r.convert(r.upload("video").ID, "sound")
+	m := job.Message{Video: job.NewID(time.Now()), MP3: ours.MP3, Username: ann}
+	r.insert(job.Adopt(time.Now(), r.rules, m, job.File{Name: "a.mp4"}))
+	r.want(r.do(request{method: http.MethodDelete, path: "/jobs/" + ours.ID}), http.StatusNoContent, "")
+	r.sweep()
+	r.want(r.do(request{path: "/download?fid=" + ours.MP3, token: ann}), http.StatusOK, "sound")
+}
+
 func TestAFailedJobsVideoIsKeptForARetry(t *testing.T) {
 	t.Parallel()
 	r := start(t)

@@ -240,17 +240,15 @@ func (c cleaner) clean(ctx context.Context, j job.Job) error {
 	return c.note(ctx, j, videos, mp3s)
 }
 
-// deleteMP3 leaves an MP3 that was none of our converters' to the last job that promises it: messages, from which such jobs are
-// made, may name one twice.
+// deleteMP3 leaves an MP3 to the last job that promises it: messages, from which jobs are made that no converter of ours has had,
+// may name one twice, or one of ours.
 func (c cleaner) deleteMP3(ctx context.Context, j job.Job, id string) error {
-	if j.Attempt == 0 {
-		all, err := c.ledger.AllByMP3(ctx, id)
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(all, func(other job.Job) bool { return other.ID != j.ID && !other.MP3Gone }) {
-			return nil
-		}
+	all, err := c.ledger.AllByMP3(ctx, id)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(all, func(other job.Job) bool { return other.ID != j.ID && !other.MP3Gone }) {
+		return nil
 	}
 	return c.mp3s.Delete(ctx, id)
 }
