@@ -359,7 +359,7 @@ func TestOperatorsSeeWhatWaitsAndWhyAndCanEndIt(t *testing.T) {
 		}
 	}
 	a := r.do(request{path: "/admin", cookie: "session=" + op, header: asBrowser.Clone()})
-	r.isPage(a, http.StatusOK, "Waiting, the oldest first")
+	r.isPage(a, http.StatusOK, "Waiting, by upload, the oldest first")
 	for id, why := range says {
 		_, card, _ := strings.Cut(a.body, `id="job-`+id+`"`)
 		card, _, _ = strings.Cut(card, "</form>")

@@ -15,7 +15,7 @@ type Admin struct {
 	Backlog                   job.Backlog
 	Broker                    bool // there is one
 	Queues                    []job.Queue
-	Queued                    []job.Job // the oldest first
+	Queued                    []job.Job // by upload, the oldest first
 	Converting, Mails, Failed []job.Job
 	Before                    string // the list of failed jobs begins below this one
 	Older                     string // ask for those before this one to see more; empty on the last page
