@@ -205,6 +205,61 @@ func TestNothingIsSentUntilItIsKnownHowFarItIs(t *testing.T) {
 	}
 }
 
+// A creation whose answer the page did not live to hear is repeated with its key, or its upload would hold the quota.
+func TestAfterAReloadACreationIsRepeatedWithItsKey(t *testing.T) {
+	t.Parallel()
+	s := newTus(t)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	reply := sync.OnceFunc(func() { close(answer) })
+	t.Cleanup(reply) // or a server that waits for it never closes
+	var first atomic.Bool
+	s.fault = func(r *http.Request) int {
+		if r.Method == http.MethodPost && first.CompareAndSwap(false, true) {
+			close(asked)
+			<-answer
+		}
+		return 0
+	}
+	p := browser.Open(t, browser.View{})
+	p.Go(s.URL)
+	video := file(t, "a.mp4", "video ")
+	p.Choose("#file", video)
+	<-asked
+	p.Go(s.URL)
+	reply()
+	p.Shows("#uploads .says", "Choose the file again")
+	p.Choose("#file", video)
+	p.Shows("#jobs", "a.mp4")
+	if len(s.keys) != 1 {
+		t.Errorf("creations had the keys %q, want one", s.keys)
+	}
+}
+
+func TestWhatOneOfTwoInterruptedTabsGoesOnWithIsElsewhereInTheOther(t *testing.T) {
+	t.Parallel()
+	s := newTus(t)
+	s.hold = make(chan struct{})
+	p := browser.Open(t, browser.View{})
+	p.Go(s.URL)
+	video := file(t, "a.mp4", "video ")
+	p.Choose("#file", video)
+	p.Await("half is there", "document.querySelector('#uploads progress')?.value > .3")
+	p.Go(s.URL)
+	p.Shows("#uploads .says", "Choose the file again")
+	other := p.Another()
+	other.Go(s.URL)
+	other.Shows("#uploads .says", "Choose the file again")
+	p.Choose("#file", video)
+	other.Shows("#uploads .says", "Under way in another tab or window.")
+	other.Await("it cannot be cancelled there", "document.querySelector('#uploads .cancel').hidden")
+	close(s.hold)
+	p.Shows("#jobs", "a.mp4")
+	other.Await("it is over there, too", "document.getElementById('uploads').hidden")
+	if creations := strings.Count(strings.Join(s.requests(), " "), "POST"); creations != 1 || s.got()["a.mp4"] != strings.Repeat("video ", 12345) {
+		t.Errorf("requests %v", s.requests())
+	}
+}
+
 func TestOneOfTwoTabsCarriesAnUpload(t *testing.T) {
 	t.Parallel()
 	s := newTus(t)

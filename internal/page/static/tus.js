@@ -21,9 +21,9 @@ const random = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) 
 
 const encode = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 
-// Upload sends file to endpoint, or goes on with the one at url. Its handlers: created(url), moved(bytes), broken(error,
-// seconds until the next try), resumed(), ended(). run() returns when all is sent, throws Refused, or an AbortError once
-// stop() is called.
+// Upload sends file to endpoint, or goes on with the one at url, or else with what a creation with the same key has made. Its
+// handlers: creating(key), created(url), moved(bytes), broken(error, seconds until the next try), resumed(), ended(). run()
+// returns when all is sent, throws Refused, or an AbortError once stop() is called.
 export class Upload {
 	constructor(file, endpoint, metadata, handlers, url) {
 		Object.assign(this, { file, endpoint, metadata, handlers, url });
@@ -67,6 +67,7 @@ export class Upload {
 	async #create() {
 		const metadata = Object.entries(this.metadata).map(([k, v]) => `${k} ${encode(v)}`).join(',');
 		this.key ??= random();
+		this.handlers.creating(this.key);
 		const answer = await this.#request('POST', this.endpoint, {
 			'Upload-Length': String(this.file.size), 'Upload-Metadata': metadata, 'Idempotency-Key': this.key,
 		});

@@ -49,8 +49,9 @@ class Item {
 	async interrupted() {
 		this.state = 'interrupted';
 		this.row.lacksFile();
-		const { url } = recall(this.key);
-		const sent = url ? await offset(url).catch((e) => (isGone(e) ? this.bytes : 0)) : this.bytes;
+		const { url, creation } = recall(this.key) ?? {}; // nothing, if it has ended elsewhere just now
+		const none = creation ? 0 : this.bytes;
+		const sent = url ? await offset(url).catch((e) => (isGone(e) ? this.bytes : 0)) : none;
 		if (this.upload || this.state === 'over') return; // it has been chosen by now, or cancelled
 		if (sent >= this.bytes) return this.leave();
 		this.row.moved(sent);
@@ -67,6 +68,7 @@ class Item {
 		if (this.upload) return;
 		this.known = { name: this.name, size: this.bytes, profile };
 		this.upload = new Upload(file, ENDPOINT, { filename: file.name, filetype: file.type || 'application/octet-stream', profile, user: this.queue.user }, {
+			creating: (creation) => remember(this.key, { creation, ...this.known }), // even if the answer never comes
 			created: (url) => remember(this.key, { url, ...this.known }),
 			moved: (bytes) => this.moved(bytes),
 			broken: (error, wait) => this.broken(error, wait),
@@ -80,7 +82,9 @@ class Item {
 	begin() {
 		if (!recall(this.key)) remember(this.key, this.known);
 		this.upload.url = recall(this.key)?.url;
+		this.upload.key = recall(this.key)?.creation;
 		this.row.hasFile();
+		tell(this.key, this.sent);
 		this.resume();
 	}
 
@@ -232,9 +236,10 @@ export class Queue {
 		document.title = running.length ? `${Math.floor(sum('sent') / sum('bytes') * 100)} % – ${title}` : title;
 	}
 
-	// #told shows how far another tab is, or tells one that asks.
+	// #told shows how far another tab is, even of what was nobody's before, or tells one that asks.
 	#told(item, sent) {
 		if (item?.state === 'elsewhere' && sent !== undefined) item.row.moved(sent);
+		else if (item?.state === 'interrupted' && !item.claiming && sent !== undefined) item.claim(); // that tab has got the file
 		else if (item?.giveUp && sent === undefined) tell(item.key, item.sent);
 	}
 
