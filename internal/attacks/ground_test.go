@@ -174,6 +174,9 @@ func (g *ground) left(t *testing.T) (wrong []string) {
 	defer g.mu.Unlock()
 	owners, videos, mp3s := map[string]int{}, map[string]bool{}, map[string]bool{}
 	for _, j := range s.Jobs {
+		if j.State == "deleted" { // of an upload that was answered with 503, the store being slow: its files are gone, the sweeper looks once more in an hour
+			continue
+		}
 		owners[j.Owner]++
 		videos[j.ID] = true
 		if j.MP3 != "" {
