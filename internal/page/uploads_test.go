@@ -2,7 +2,6 @@ package page_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"testing"
 
 	"mp3converter/internal/browser"
-	"mp3converter/internal/page"
 )
 
 // file makes one of the test's own. Its size is odd, so that nothing is where it is by accident.
@@ -149,29 +147,6 @@ func TestAnUploadCanBePausedAndCancelled(t *testing.T) {
 	}
 }
 
-func TestAfterAReloadTheSameFileGoesOn(t *testing.T) {
-	t.Parallel()
-	s := newTus(t)
-	s.hold = make(chan struct{})
-	p := browser.Open(t, browser.View{})
-	p.Go(s.URL)
-	video := file(t, "a.mp4", "video ")
-	p.Choose("#file", video)
-	p.Await("half is there", "document.querySelector('#uploads progress')?.value > .3")
-	s.set(func() { s.hold = nil })
-	p.Go(s.URL)
-	p.Shows("#uploads .says", "Choose the file again")
-	p.IsAccessible()
-	p.Choose("#file", video)
-	p.Shows("#jobs", "a.mp4")
-	if s.got()["a.mp4"] != strings.Repeat("video ", 12345) {
-		t.Error("the server has another file")
-	}
-	if creations := strings.Count(strings.Join(s.requests(), " "), "POST"); creations != 1 {
-		t.Errorf("%d uploads were begun, want 1", creations)
-	}
-}
-
 // Who asks how far an upload is breaks off whoever sends it, so one page must not do both.
 func TestNothingIsSentUntilItIsKnownHowFarItIs(t *testing.T) {
 	t.Parallel()
@@ -205,160 +180,6 @@ func TestNothingIsSentUntilItIsKnownHowFarItIs(t *testing.T) {
 	}
 }
 
-// A creation whose answer the page did not live to hear is repeated with its key, or its upload would hold the quota.
-func TestAfterAReloadACreationIsRepeatedWithItsKey(t *testing.T) {
-	t.Parallel()
-	s := newTus(t)
-	asked, answer := make(chan struct{}), make(chan struct{})
-	reply := sync.OnceFunc(func() { close(answer) })
-	t.Cleanup(reply) // or a server that waits for it never closes
-	var first atomic.Bool
-	s.fault = func(r *http.Request) int {
-		if r.Method == http.MethodPost && first.CompareAndSwap(false, true) {
-			close(asked)
-			<-answer
-		}
-		return 0
-	}
-	p := browser.Open(t, browser.View{})
-	p.Go(s.URL)
-	video := file(t, "a.mp4", "video ")
-	p.Choose("#file", video)
-	<-asked
-	p.Go(s.URL)
-	reply()
-	p.Shows("#uploads .says", "Choose the file again")
-	p.Choose("#file", video)
-	p.Shows("#jobs", "a.mp4")
-	if len(s.keys) != 1 {
-		t.Errorf("creations had the keys %q, want one", s.keys)
-	}
-}
-
-func TestWhatOneOfTwoInterruptedTabsGoesOnWithIsElsewhereInTheOther(t *testing.T) {
-	t.Parallel()
-	s := newTus(t)
-	s.hold = make(chan struct{})
-	p := browser.Open(t, browser.View{})
-	p.Go(s.URL)
-	video := file(t, "a.mp4", "video ")
-	p.Choose("#file", video)
-	p.Await("half is there", "document.querySelector('#uploads progress')?.value > .3")
-	p.Go(s.URL)
-	p.Shows("#uploads .says", "Choose the file again")
-	other := p.Another()
-	other.Go(s.URL)
-	other.Shows("#uploads .says", "Choose the file again")
-	p.Choose("#file", video)
-	other.Shows("#uploads .says", "Under way in another tab or window.")
-	other.Await("it cannot be cancelled there", "document.querySelector('#uploads .cancel').hidden")
-	close(s.hold)
-	p.Shows("#jobs", "a.mp4")
-	other.Await("it is over there, too", "document.getElementById('uploads').hidden")
-	if creations := strings.Count(strings.Join(s.requests(), " "), "POST"); creations != 1 || s.got()["a.mp4"] != strings.Repeat("video ", 12345) {
-		t.Errorf("requests %v", s.requests())
-	}
-}
-
-func TestOneOfTwoTabsCarriesAnUpload(t *testing.T) {
-	t.Parallel()
-	s := newTus(t)
-	s.hold = make(chan struct{})
-	p := browser.Open(t, browser.View{})
-	p.Go(s.URL)
-	video := file(t, "a.mp4", "video ")
-	p.Choose("#file", video)
-	p.Await("half is there", "document.querySelector('#uploads progress')?.value > .3")
-	other := p.Another()
-	other.Go(s.URL)
-	other.Shows("#uploads .says", "Under way in another tab or window.")
-	other.Await("it knows how far", "document.querySelector('#uploads progress').value > .3")
-	other.IsAccessible()
-	other.Shot("upload-elsewhere")
-	other.Choose("#file", video)
-	close(s.hold)
-	p.Shows("#jobs", "a.mp4")
-	other.Await("it is over there, too", "document.getElementById('uploads').hidden")
-	if got := s.requests(); !slices.Equal(got, []string{"POST 201", "PATCH 204"}) {
-		t.Errorf("requests %v", got)
-	}
-}
-
-func TestATabGoesOnWithAnUploadWhoseTabIsClosed(t *testing.T) {
-	t.Parallel()
-	s := newTus(t)
-	s.hold = make(chan struct{})
-	p := browser.Open(t, browser.View{})
-	p.Go(s.URL)
-	other := p.Another()
-	other.Go(s.URL)
-	video, asked := file(t, "a.mp4", "video "), file(t, "b.mp4", "video ")
-	other.Choose("#file", video, asked)
-	other.Await("half of both is there", "[...document.querySelectorAll('#uploads progress')].filter((bar) => bar.value > .3).length === 2")
-	p.Go(s.URL)
-	p.Shows("#uploads li:last-child .says", "Under way in another tab or window.")
-	p.Choose("#file", video)
-	s.set(func() { s.hold = nil })
-	other.Close()
-	p.Shows("#jobs", "a.mp4")
-	p.Shows("#uploads .says", "Choose the file again")
-	p.Choose("#file", asked)
-	p.Shows("#jobs", "b.mp4")
-	if creations := strings.Count(strings.Join(s.requests(), " "), "POST"); creations != 2 || len(s.got()) != 2 {
-		t.Errorf("%d uploads were begun and %d are whole, want 2: %v", creations, len(s.got()), s.requests())
-	}
-}
-
-func TestScriptsThatDoNotComeLeaveThePlainPage(t *testing.T) {
-	t.Parallel()
-	s := newTus(t)
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+page.StaticRoot, func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/words.js") { // which the others need
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		page.Static(w, r)
-	})
-	mux.HandleFunc("GET /{$}", s.home)
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	p := browser.Open(t, browser.View{})
-	seen := func(selector string) bool {
-		return browser.Eval[bool](p, "document.querySelector('"+selector+"').checkVisibility()")
-	}
-	p.Go(server.URL)
-	if !seen("#add button.plain") || !seen(".title a.plain") || seen("#limit .scripted") {
-		t.Error("without its scripts the page hides what works without them, or promises more")
-	}
-	p.Go(s.URL)
-	p.Await("the page is live", "document.documentElement.classList.contains('runs')")
-	if seen("#add button.plain") || !seen("#limit .scripted") {
-		t.Error("with its scripts the page shows what it does not need")
-	}
-}
-
-func TestAnOlderBrowserUploads(t *testing.T) {
-	t.Parallel()
-	s := newTus(t)
-	p := browser.Open(t, browser.View{})
-	p.Go(s.URL)
-	browser.Eval[bool](p, "delete AbortSignal.any && delete AbortSignal.timeout && delete Navigator.prototype.locks")
-	p.Choose("#file", file(t, "a.mp4", "video "))
-	p.Shows("#jobs", "a.mp4")
-}
-
-func TestABrowserThatCannotUploadSaysSo(t *testing.T) {
-	t.Parallel()
-	s := newTus(t)
-	p := browser.Open(t, browser.View{})
-	p.Go(s.URL)
-	browser.Eval[bool](p, "delete XMLHttpRequest.prototype.send")
-	p.Choose("#file", file(t, "a.mp4", "video "))
-	p.Shows("#uploads .says", "This browser cannot upload it: xhr.send is not a function.")
-	p.Shows("#uploads .pause", "Try again")
-}
-
 func TestAnUploadWhoseFateIsUnknownCanBeTriedAgain(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fate int
@@ -381,41 +202,6 @@ func TestAnUploadWhoseFateIsUnknownCanBeTriedAgain(t *testing.T) {
 			p.Shows("#jobs", "a.mp4")
 			if got := s.requests(); !slices.Equal(got, []string{"POST 201", "PATCH 404", "HEAD 200", "PATCH 204"}) {
 				t.Errorf("requests %v", got)
-			}
-		})
-	}
-}
-
-func TestAfterAReloadOnlyWhatIsGoneIsForgotten(t *testing.T) {
-	for name, tt := range map[string]struct {
-		status int
-		kept   bool
-	}{
-		"restarting": {http.StatusServiceUnavailable, true},
-		"logged out": {http.StatusUnauthorized, true},
-		"run out":    {http.StatusNotFound, false},
-		"ended":      {http.StatusGone, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newTus(t)
-			s.hold = make(chan struct{})
-			p := browser.Open(t, browser.View{})
-			p.Go(s.URL)
-			video := file(t, "a.mp4", "video ")
-			p.Choose("#file", video)
-			p.Await("half is there", "document.querySelector('#uploads progress')?.value > .3")
-			s.set(func() { s.hold, s.fault = nil, once(http.MethodHead, tt.status) })
-			p.Go(s.URL)
-			if tt.kept {
-				p.Shows("#uploads .says", "Choose the file again")
-			} else {
-				p.Await("it is forgotten", "!localStorage['mp3converter.uploads'].includes('a.mp4')")
-			}
-			p.Choose("#file", video)
-			p.Shows("#jobs", "a.mp4")
-			if goesOn := strings.Count(strings.Join(s.requests(), " "), "POST") == 1; goesOn != tt.kept {
-				t.Errorf("it went on: %v, want %v; requests %v", goesOn, tt.kept, s.requests())
 			}
 		})
 	}
