@@ -10,13 +10,7 @@ import (
 
 func TestWhatOneOfTwoInterruptedTabsGoesOnWithIsElsewhereInTheOther(t *testing.T) {
 	t.Parallel()
-	s := newTus(t)
-	s.hold = make(chan struct{})
-	p := browser.Open(t, browser.View{})
-	p.Go(s.URL)
-	video := file(t, "a.mp4", "video ")
-	p.Choose("#file", video)
-	p.Await("half is there", "document.querySelector('#uploads progress')?.value > .3")
+	s, p, video := halfSent(t)
 	p.Go(s.URL)
 	p.Shows("#uploads .says", "Choose the file again")
 	other := p.Another()
@@ -28,20 +22,14 @@ func TestWhatOneOfTwoInterruptedTabsGoesOnWithIsElsewhereInTheOther(t *testing.T
 	close(s.hold)
 	p.Shows("#jobs", "a.mp4")
 	other.Await("it is over there, too", "document.getElementById('uploads').hidden")
-	if creations := strings.Count(strings.Join(s.requests(), " "), "POST"); creations != 1 || s.got()["a.mp4"] != strings.Repeat("video ", 12345) {
+	if creations := s.creations(); creations != 1 || s.got()["a.mp4"] != strings.Repeat("video ", 12345) {
 		t.Errorf("requests %v", s.requests())
 	}
 }
 
 func TestOneOfTwoTabsCarriesAnUpload(t *testing.T) {
 	t.Parallel()
-	s := newTus(t)
-	s.hold = make(chan struct{})
-	p := browser.Open(t, browser.View{})
-	p.Go(s.URL)
-	video := file(t, "a.mp4", "video ")
-	p.Choose("#file", video)
-	p.Await("half is there", "document.querySelector('#uploads progress')?.value > .3")
+	s, p, video := halfSent(t)
 	other := p.Another()
 	other.Go(s.URL)
 	other.Shows("#uploads .says", "Under way in another tab or window.")
@@ -77,7 +65,7 @@ func TestATabGoesOnWithAnUploadWhoseTabIsClosed(t *testing.T) {
 	p.Shows("#uploads .says", "Choose the file again")
 	p.Choose("#file", asked)
 	p.Shows("#jobs", "b.mp4")
-	if creations := strings.Count(strings.Join(s.requests(), " "), "POST"); creations != 2 || len(s.got()) != 2 {
+	if creations := s.creations(); creations != 2 || len(s.got()) != 2 {
 		t.Errorf("%d uploads were begun and %d are whole, want 2: %v", creations, len(s.got()), s.requests())
 	}
 }

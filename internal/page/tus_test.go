@@ -247,6 +247,9 @@ func (s *tus) requests() []string {
 	return append([]string(nil), s.asked...)
 }
 
+// creations is how many of the requests were to make an upload.
+func (s *tus) creations() int { return strings.Count(strings.Join(s.requests(), " "), "POST") }
+
 func (s *tus) set(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

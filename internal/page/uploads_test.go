@@ -23,6 +23,19 @@ func file(t *testing.T, name, content string) string {
 	return path
 }
 
+// halfSent returns a page that has sent half of a video's file; the rest is held until the test lets it go on.
+func halfSent(t *testing.T) (s *tus, p *browser.Page, video string) {
+	t.Helper()
+	s = newTus(t)
+	s.hold = make(chan struct{})
+	p = browser.Open(t, browser.View{})
+	p.Go(s.URL)
+	video = file(t, "a.mp4", "video ")
+	p.Choose("#file", video)
+	p.Await("half is there", "document.querySelector('#uploads progress')?.value > .3")
+	return s, p, video
+}
+
 // once refuses a method one time. It cuts the connection more often, until the page has asked how far it is: the browser
 // itself repeats a few times what came to nothing on a connection that it had used before.
 func once(method string, status int) func(r *http.Request) int {
@@ -150,13 +163,7 @@ func TestAnUploadCanBePausedAndCancelled(t *testing.T) {
 // Who asks how far an upload is breaks off whoever sends it, so one page must not do both.
 func TestNothingIsSentUntilItIsKnownHowFarItIs(t *testing.T) {
 	t.Parallel()
-	s := newTus(t)
-	s.hold = make(chan struct{})
-	p := browser.Open(t, browser.View{})
-	p.Go(s.URL)
-	video := file(t, "a.mp4", "video ")
-	p.Choose("#file", video)
-	p.Await("half is there", "document.querySelector('#uploads progress')?.value > .3")
+	s, p, video := halfSent(t)
 	answer := make(chan struct{})
 	reply := sync.OnceFunc(func() { close(answer) })
 	t.Cleanup(reply) // or a server that waits for it never closes
