@@ -2,10 +2,7 @@ package main
 
 import (
 	"errors"
-	"log/slog"
 	"net/netip"
-	"slices"
-	"strings"
 
 	"mp3converter/internal/daemon"
 	"mp3converter/internal/mysql"
@@ -25,26 +22,16 @@ type config struct {
 	daemon.Settings
 }
 
-// published is the JWT_SECRET of manifests/auth.yaml: whoever has read it can be anybody.
-const published = "published-in-the-manifests-for-minikube-only"
-
-// published reports whether one of the secrets is. It sees through the line end that one made with echo has.
-func (c config) published() bool {
-	is := func(secret string) bool { return strings.TrimSpace(secret) == published }
-	return slices.ContainsFunc(strings.Split(string(c.Secret), token.Separator), is)
-}
-
-// warn says in the log what DEV has let pass.
-func (c config) warn(log *slog.Logger) {
-	if c.published() {
-		log.Warn("JWT_SECRET is published, and DEV accepts it: anybody can make tokens, and be anybody")
-	}
+// published is the JWT_SECRET of manifests/auth.yaml.
+var published = settings.Published{
+	Variable: "JWT_SECRET", Value: "published-in-the-manifests-for-minikube-only", Separator: token.Separator,
+	Danger: "anybody can make tokens, and be anybody",
 }
 
 // Validate reports what the variables cannot be.
 func (c config) Validate() error {
-	if c.published() && !c.Dev {
-		return errors.New("JWT_SECRET: this one is published; take another, for example from: openssl rand -hex 32 (or say DEV=true on minikube)")
+	if err := published.Refuse(c.Secret, c.Dev); err != nil {
+		return err
 	}
 	_, err := token.NewKey(string(c.Secret))
 	return errors.Join(err, c.Settings.Validate())

@@ -30,7 +30,7 @@ func main() {
 
 // run is the service.
 func run(p *daemon.Process, cfg config) error {
-	cfg.warn(p.Log)
+	published.Warn(p.Log, cfg.Secret)
 	key, err := token.NewKey(string(cfg.Secret))
 	if err != nil {
 		return err

@@ -3,10 +3,7 @@
 package links
 
 import (
-	"errors"
 	"log/slog"
-	"slices"
-	"strings"
 
 	"mp3converter/internal/link"
 	"mp3converter/internal/settings"
@@ -18,26 +15,19 @@ type Settings struct {
 	Dev    bool            `env:"DEV" doc:"true accepts the LINK_SECRET that manifests/ publishes; for minikube only"`
 }
 
-// Published is the LINK_SECRET of manifests/: whoever has read it can make a link to any MP3 whose id and owner they know.
-const Published = "published-link-secret-for-minikube-only"
-
-// published reports whether one of the secrets is.
-func (s Settings) published() bool {
-	is := func(secret string) bool { return strings.TrimSpace(secret) == Published } // one made with echo has a line end
-	return slices.ContainsFunc(strings.Split(string(s.Secret), link.Separator), is)
+// published is the LINK_SECRET of manifests/.
+var published = settings.Published{
+	Variable: "LINK_SECRET", Value: "published-link-secret-for-minikube-only", Separator: link.Separator,
+	Danger: "anybody can make links that download MP3s",
 }
 
 // Warn says in the log what DEV has let pass.
-func (s Settings) Warn(log *slog.Logger) {
-	if s.published() {
-		log.Warn("LINK_SECRET is published, and DEV accepts it: anybody can make links that download MP3s")
-	}
-}
+func (s Settings) Warn(log *slog.Logger) { published.Warn(log, s.Secret) }
 
 // Validate reports what the variables cannot be.
 func (s Settings) Validate() error {
-	if s.published() && !s.Dev {
-		return errors.New("LINK_SECRET: this one is published; take another, for example from: openssl rand -hex 32 (or say DEV=true on minikube)")
+	if err := published.Refuse(s.Secret, s.Dev); err != nil {
+		return err
 	}
 	_, err := s.Key()
 	return err
