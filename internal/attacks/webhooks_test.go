@@ -59,9 +59,10 @@ var webhooks = []row{
 		"internal/outside TestAnAnswerIsReadAsFarAsItIsOfUse", "internal/outside TestWhoIsSlowIsLeft", "internal/courier TestADeadEndpointHoldsUpNobodyElse",
 	}},
 	{number: 79, attack: "another's webhook: list, log, test, replay, delete", expected: "404, as an unknown one; nothing is sent", try: func(p *probe) {
+		owner := p.user() // whose jobs no other row touches
 		receiver := testsuite.NewReceiver(p, nil)
-		h := p.victim.AddHook(p, receiver.URL)
-		id := p.victim.Deliveries(p, h)
+		h := owner.AddHook(p, receiver.URL)
+		id := owner.Deliveries(p, h)
 		if len(id) > 0 {
 			p.Errorf("a new webhook's log: %+v", id)
 		}
@@ -75,13 +76,13 @@ var webhooks = []row{
 				p.is(r.Method+" "+r.Path, got, "404 no such webhook")
 			}
 		}
-		if a, _ := p.mine(testsuite.Request{Path: "/webhooks?owner=" + p.victim.Email}); a.Body != `{"webhooks":[]}` {
+		if a, _ := p.mine(testsuite.Request{Path: "/webhooks?owner=" + owner.Email}); a.Body != `{"webhooks":[]}` {
 			p.Errorf("the list is %s", a.Body)
 		}
 		if n := len(receiver.Got(h.Secret)); n != 0 {
 			p.Errorf("%d calls came", n)
 		}
-		p.victim.Do(p, testsuite.Request{Method: http.MethodDelete, Path: "/webhooks/" + h.ID})
+		owner.Do(p, testsuite.Request{Method: http.MethodDelete, Path: "/webhooks/" + h.ID})
 	}},
 }
 
