@@ -41,7 +41,7 @@ bin/%: $(shell find cmd internal -name '*.go' -o -name '*.sql' -o -name '*.html'
 # Compilers that collect garbage less often do a tenth less work.
 test: deps ## run all tests, on real servers: make test [PKG=./internal/job]
 	@GOGC=400 GOMEMLIMIT=1GiB $(MAKE) --no-print-directory -j3 -Otarget RACE=-race bin/ffmpeg audited tools lint
-	go test -race -timeout 14m $(PKG)
+	go test -race -timeout 40m $(PKG)
 
 .PHONY: audited vet
 audited:
