@@ -13,14 +13,15 @@ import (
 	"mp3converter/internal/gateway"
 )
 
-// curl runs the real one against addr and returns the status, the body and what curl said.
+// curl runs the real one against addr and returns the status, the body and what curl said. Of itself it asks for a second whether
+// it may send, and then sends: a gateway that stands still for longer would be sent what it is about to refuse.
 func (r *rig) curl(addr string, args ...string) (status, body, said string) {
 	r.Helper()
 	program, err := exec.LookPath("curl")
 	if err != nil {
 		r.Fatalf("install curl: %v", err)
 	}
-	args = append([]string{"--silent", "--show-error", "--max-time", "60", "--write-out", "\n%{http_code}"}, args...)
+	args = append([]string{"--silent", "--show-error", "--max-time", "60", "--expect100-timeout", "60", "--write-out", "\n%{http_code}"}, args...)
 	cmd := exec.CommandContext(r.Context(), program, append(args, "http://"+addr+"/upload")...)
 	var out, diagnosis bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &diagnosis

@@ -89,11 +89,11 @@ func linkIn(t *testing.T, mail testsuite.Letter) string {
 }
 
 // shell returns a function that runs commands in a folder of their own, with vid_1.mp4 in it. A config file of curl's
-// leads the contract's host to the suite.
+// leads the contract's host to the suite, and has it wait for more than a second for word whether it may send.
 func shell(t *testing.T, s *testsuite.Suite, video string) (dir string, run func(command string) string) {
 	t.Helper()
 	dir = t.TempDir()
-	curlrc := fmt.Sprintf("silent\nshow-error\nconnect-to = \"mp3converter.com:80:%s\"\n", strings.TrimPrefix(s.URL, "http://"))
+	curlrc := fmt.Sprintf("silent\nshow-error\nexpect100-timeout = 60\nconnect-to = \"mp3converter.com:80:%s\"\n", strings.TrimPrefix(s.URL, "http://"))
 	for name, content := range map[string]string{"vid_1.mp4": video, ".curlrc": curlrc} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
