@@ -72,27 +72,25 @@ func TestWhatAuthAnswers(t *testing.T) {
 		auth   http.HandlerFunc
 		status int
 	}{
-		"good":                        {valid(`{"username":"sid@gmail.com","admin":true}`), 200},
-		"admin is a word":             {valid(`{"username":"sid@gmail.com","admin":"true"}`), 401},
-		"admin is a number":           {valid(`{"username":"sid@gmail.com","admin":1}`), 401},
-		"admin is missing":            {valid(`{"username":"sid@gmail.com"}`), 401},
-		"no user":                     {valid(`{"admin":true}`), 403},
-		"a user that injects a line":  {valid(`{"username":"sid@gmail.com\r\nBcc: x@y","admin":true}`), 403},
-		"two users":                   {valid(`{"username":"sid@gmail.com, ann@gmail.com","admin":true}`), 403},
-		"no JSON":                     {valid(`<html>`), 503},
-		"an endless answer":           {valid(`{"username":"` + strings.Repeat("a", 1<<20) + `"}`), 503},
-		"401":                         {code(401), 401},
-		"403":                         {code(403), 403},
-		"400":                         {code(400), 503},
-		"404":                         {code(404), 503},
-		"429":                         {code(429), 503},
-		"500":                         {code(500), 503},
-		"503":                         {code(503), 503},
-		"a redirect":                  {redirect, 503},
-		"the connection breaks":       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 503},
-		"it is silent for 2 s":        {func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }, 503},
-		"half an answer and a break":  {halfAnAnswer, 503},
-		"half an answer, then silent": {halfThenSilent, 503},
+		"good":                       {valid(`{"username":"sid@gmail.com","admin":true}`), 200},
+		"admin is a word":            {valid(`{"username":"sid@gmail.com","admin":"true"}`), 401},
+		"admin is a number":          {valid(`{"username":"sid@gmail.com","admin":1}`), 401},
+		"admin is missing":           {valid(`{"username":"sid@gmail.com"}`), 401},
+		"no user":                    {valid(`{"admin":true}`), 403},
+		"a user that injects a line": {valid(`{"username":"sid@gmail.com\r\nBcc: x@y","admin":true}`), 403},
+		"two users":                  {valid(`{"username":"sid@gmail.com, ann@gmail.com","admin":true}`), 403},
+		"no JSON":                    {valid(`<html>`), 503},
+		"an endless answer":          {valid(`{"username":"` + strings.Repeat("a", 1<<20) + `"}`), 503},
+		"401":                        {code(401), 401},
+		"403":                        {code(403), 403},
+		"400":                        {code(400), 503},
+		"404":                        {code(404), 503},
+		"429":                        {code(429), 503},
+		"500":                        {code(500), 503},
+		"503":                        {code(503), 503},
+		"a redirect":                 {redirect, 503},
+		"the connection breaks":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 503},
+		"half an answer and a break": {halfAnAnswer, 503},
 	} {
 		r.setAuth(tt.auth)
 		a := r.do(request{path: "/jobs"})
@@ -101,6 +99,24 @@ func TestWhatAuthAnswers(t *testing.T) {
 		}
 		if got := a.header.Get("Retry-After"); (got != "") != (tt.status == 503) {
 			t.Errorf("%s: Retry-After = %q", name, got)
+		}
+	}
+}
+
+func TestASilentAuthIsAway(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(r *rig, cfg *gateway.Config) {
+		cfg.Auth = gateway.NewAuth(r.authServer.Listener.Addr().String(), nil)
+		r.Cleanup(cfg.Auth.Close)
+	})
+	for name, silent := range map[string]http.HandlerFunc{
+		"at once":              func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() },
+		"after half an answer": halfThenSilent,
+	} {
+		r.setAuth(silent)
+		a := r.do(request{path: "/jobs"})
+		if a.status != 503 || a.header.Get("Retry-After") == "" {
+			t.Errorf("silent %s: answer = %d %q, %v", name, a.status, a.body, a.header)
 		}
 	}
 }

@@ -33,7 +33,7 @@ const (
 	sid  = "sid@gmail.com"
 	ann  = "ann@gmail.com"
 	op   = "op@gmail.com"   // the operator
-	wait = 10 * time.Second // for what must come; a test that waits that long has failed
+	wait = 30 * time.Second // for what must come; a test that waits that long has failed
 )
 
 // rig is a gateway that serves over embedded stores, beside an auth service whose tokens are user names.
@@ -87,6 +87,7 @@ func start(t *testing.T, tweak ...func(*rig, *gateway.Config)) *rig {
 	t.Cleanup(r.authServer.Close)
 	auth := gateway.NewAuth(r.authServer.Listener.Addr().String(), nil)
 	t.Cleanup(auth.Close)
+	auth.Wait(wait) // the usual 2 s are less than a busy machine may stand still for
 	cfg := gateway.Config{
 		Auth: auth, Videos: r.videos, MP3s: r.mp3s, Ledger: r.ledger, Ring: r.ring, Rules: r.rules, Metrics: r.metrics,
 		Arrivals: r.videos, Hooks: db.Hooks(), Deliveries: db.Deliveries(), CheckHook: outside.New(outside.Config{}).CheckURL,
