@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -339,7 +340,10 @@ func TestStreamsAreLimited(t *testing.T) {
 
 func TestASlowReaderIsDropped(t *testing.T) {
 	t.Parallel()
-	r := start(t, quick, func(_ *rig, cfg *gateway.Config) { cfg.Stall = 100 * time.Millisecond })
+	var log logged
+	r := start(t, quick, func(_ *rig, cfg *gateway.Config) {
+		cfg.Stall, cfg.Log = 100*time.Millisecond, slog.New(slog.NewTextHandler(&log, nil))
+	})
 	for range 40 { // more than the kernel takes for somebody who reads nothing
 		j := r.upload("video")
 		r.update(j.ID, func(j *job.Job) error { j.Detail = strings.Repeat("x", 200<<10); return nil })
@@ -347,8 +351,8 @@ func TestASlowReaderIsDropped(t *testing.T) {
 	c := r.dial()
 	_, err := io.WriteString(c, "GET /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+sid+"\r\n\r\n")
 	r.must(err)
-	r.eventually("the stream is under way", func() bool { return r.gauge("http_streams") == 1 })
-	r.eventually("the stream is ended", func() bool { return r.gauge("http_streams") == 0 })
+	r.eventually("the stream is ended", func() bool { return strings.Contains(log.String(), `ended="client gone or too slow"`) })
+	r.eventually("its place is free", func() bool { return r.gauge("http_streams") == 0 })
 }
 
 func TestAStreamWorksWhileTheLedgerFailsNowAndThen(t *testing.T) {
