@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -255,7 +254,8 @@ func TestAClientThatHangsUpLeavesNothing(t *testing.T) {
 
 func TestAnUploadIsKeptAliveWhileItRuns(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(_ *rig, cfg *gateway.Config) { cfg.Rules.UploadLease = 6 * time.Second })
+	const lease = 15 * time.Second // a third of it may be over at any time; the rest is more than a busy machine stands still for
+	r := start(t, func(_ *rig, cfg *gateway.Config) { cfg.Rules.UploadLease = lease })
 	q, out := slowly(request{})
 	a := r.async(q)
 	_, err := io.WriteString(out, opening+"vid")
@@ -263,14 +263,14 @@ func TestAnUploadIsKeptAliveWhileItRuns(t *testing.T) {
 	r.eventually("the upload is announced", func() bool { return len(r.all()) == 1 })
 	id := strings.TrimPrefix(r.all()[0], "uploading ")
 	begun := r.job(id).CleanAt
-	var renewed atomic.Int32
-	r.eventually("it is renewed beyond its first lease", func() bool {
+	renewed := 0
+	r.eventually("it is renewed, and again", func() bool {
 		r.must(r.service.SweepOnce(t.Context()))
 		if at := r.job(id).CleanAt; at.After(begun) {
-			renewed.Add(1)
+			renewed++
 			begun = at
 		}
-		return renewed.Load() == 3
+		return renewed == 2
 	})
 	_, err = io.WriteString(out, "eo"+closing)
 	r.must(err)
