@@ -228,8 +228,14 @@ func TestWhoIsSlowIsLeft(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done() // and no body
 	})
-	if status, err := post(t, Config{Allow: allow, Timeout: 50 * time.Millisecond}, dribbling.URL); status != 200 || err != nil {
-		t.Errorf("who has answered all that counts: %d, %v", status, err)
+	for patience := 50 * time.Millisecond; ; patience *= 2 { // a busy machine may need some of it
+		status, err := post(t, Config{Allow: allow, Timeout: patience}, dribbling.URL)
+		if status == 200 && err == nil {
+			break
+		}
+		if patience > 10*time.Second {
+			t.Fatalf("who has answered all that counts: %d, %v", status, err)
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
