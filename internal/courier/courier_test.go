@@ -65,14 +65,19 @@ func newWorld(t *testing.T, change ...func(*courier.Config)) *world {
 	return w
 }
 
-// run has the courier make its rounds until the end of the test, or until the returned function is called.
+// run has the courier make its rounds until the end of the test, or until the returned function is called, which waits for its end.
 func (w *world) run() (stop func()) {
+	tell, end := w.runs()
+	return func() { tell(); end() }
+}
+
+// runs is run with a function that tells the courier to stop, and one that waits for its end.
+func (w *world) runs() (tell, end func()) {
 	ctx, cancel := context.WithCancel(w.Context())
 	var running sync.WaitGroup
 	running.Go(func() { _ = w.Service.Run(ctx) })
-	stop = func() { cancel(); running.Wait() }
-	w.Cleanup(stop)
-	return stop
+	w.Cleanup(func() { cancel(); running.Wait() })
+	return cancel, running.Wait
 }
 
 func (w *world) must(err error) {
@@ -376,10 +381,11 @@ func TestWhatIsUnderWayEndsWhenTheCourierStops(t *testing.T) {
 	h := w.hook(r)
 	w.ended(true)
 	w.ended(true)
-	stop := w.run()
+	tell, end := w.runs()
 	w.eventually("a request", func() bool { return len(r.all()) == 1 })
-	time.AfterFunc(20*time.Millisecond, func() { close(r.hold) })
-	stop()
+	tell()
+	time.AfterFunc(20*time.Millisecond, func() { close(r.hold) }) // for a courier that would break it off
+	end()
 	log, err := w.deliveries.List(t.Context(), h.ID, "", 10)
 	w.must(err)
 	n := 0
