@@ -10,8 +10,10 @@ import (
 	"mime/multipart"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"mp3converter/internal/apitest"
 )
@@ -63,13 +65,36 @@ var client = &http.Client{
 // gateways are the addresses of those that were started.
 var gateways sync.Map
 
+// Send sends the request, and again what was put off because a machine that is busy, or stands still, has had a service wait for
+// another in vain: that says to come again, and is no answer that a test is about.
 func Send(t testing.TB, r Request) Answer {
 	t.Helper()
-	a, err := r.Try()
+	a, err := r.patiently()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
+}
+
+func (r Request) patiently() (Answer, error) {
+	body, seeks := r.Body.(io.Seeker)
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Second) {
+		begun := time.Now()
+		a, err := r.Try()
+		if err != nil || !HeldUp(a.Status, time.Since(begun)) || !strings.Contains(a.Body, unavailable) || r.Body != nil && !seeks || time.Now().After(deadline) {
+			return a, err
+		}
+		if seeks {
+			_, _ = body.Seek(0, io.SeekStart) // of memory
+		}
+	}
+}
+
+const unavailable = "service unavailable, try again later"
+
+// HeldUp reports whether an answer may be one of a service that has waited in vain: the least that any waits is a second.
+func HeldUp(status int, took time.Duration) bool {
+	return status == http.StatusServiceUnavailable && took >= time.Second
 }
 
 // Try sends the request. An error means that no whole answer came.
@@ -99,19 +124,24 @@ func (r Request) TryBy(client *http.Client) (Answer, error) {
 	return Answer{resp.StatusCode, resp.Header, string(body)}, nil
 }
 
-// AtOnce sends all requests at the same time and returns the answers in their order.
+// AtOnce sends all requests at the same time, as Send does, and returns the answers in their order.
 func AtOnce(t testing.TB, requests ...Request) []Answer {
 	t.Helper()
-	return AtOnceBy(t, client, requests...)
+	return atOnce(t, Request.patiently, requests)
 }
 
-// AtOnceBy is AtOnce by a client of the test's own.
+// AtOnceBy sends each request once, at the same time, by a client of the test's own.
 func AtOnceBy(t testing.TB, client *http.Client, requests ...Request) []Answer {
+	t.Helper()
+	return atOnce(t, func(r Request) (Answer, error) { return r.TryBy(client) }, requests)
+}
+
+func atOnce(t testing.TB, send func(Request) (Answer, error), requests []Request) []Answer {
 	t.Helper()
 	answers, failures := make([]Answer, len(requests)), make([]error, len(requests))
 	var running sync.WaitGroup
 	for i, r := range requests {
-		running.Go(func() { answers[i], failures[i] = r.TryBy(client) })
+		running.Go(func() { answers[i], failures[i] = send(r) })
 	}
 	running.Wait()
 	if err := errors.Join(failures...); err != nil {
@@ -172,14 +202,14 @@ func Form(t testing.TB, parts ...Part) (io.Reader, http.Header) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return &body, http.Header{"Content-Type": {w.FormDataContentType()}}
+	return bytes.NewReader(body.Bytes()), http.Header{"Content-Type": {w.FormDataContentType()}}
 }
 
 // AreAway fails the test unless each request is answered with 503, and when to come again.
 func AreAway(t *testing.T, requests ...Request) {
 	t.Helper()
-	for _, a := range AtOnce(t, requests...) {
-		a.Is(t, 503, "service unavailable, try again later")
+	for _, a := range AtOnceBy(t, client, requests...) {
+		a.Is(t, http.StatusServiceUnavailable, unavailable)
 		if a.Header.Get("Retry-After") == "" {
 			t.Errorf("no Retry-After: %v", a.Header)
 		}
