@@ -134,29 +134,31 @@ func TestWhoAGatewayNamesWaitsAndNobodyElseIsBelieved(t *testing.T) {
 		"somebody else":             {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, "203.0.113.9:4567", http.StatusTooManyRequests},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := newMemory()
-			s, _ := quick(t, m)
-			behind := New(Config{Users: m, Failures: m, Revocations: m, Key: s.cfg.Key, TrustedProxies: tt.trusted})
-			behind.hasher = s.hasher
-			h := behind.Routes()
-			try := func(client string) int {
-				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/login", nil)
-				r.RemoteAddr = tt.from
-				r.Header.Set("X-Forwarded-For", client)
-				r.SetBasicAuth(ann, "wrong")
-				w := httptest.NewRecorder()
-				h.ServeHTTP(w, r)
-				return w.Code
-			}
-			for range 5 {
-				try(attacker)
-			}
-			if got := try(attacker); got != http.StatusTooManyRequests {
-				t.Errorf("the sixth = %d, want 429", got)
-			}
-			if got := try(elsewhere); got != tt.want {
-				t.Errorf("for another client = %d, want %d", got, tt.want)
-			}
+			synctest.Test(t, func(t *testing.T) { // or the wait may be over
+				m := newMemory()
+				s, _ := quick(t, m)
+				behind := New(Config{Users: m, Failures: m, Revocations: m, Key: s.cfg.Key, TrustedProxies: tt.trusted})
+				behind.hasher = s.hasher
+				h := behind.Routes()
+				try := func(client string) int {
+					r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/login", nil)
+					r.RemoteAddr = tt.from
+					r.Header.Set("X-Forwarded-For", client)
+					r.SetBasicAuth(ann, "wrong")
+					w := httptest.NewRecorder()
+					h.ServeHTTP(w, r)
+					return w.Code
+				}
+				for range 5 {
+					try(attacker)
+				}
+				if got := try(attacker); got != http.StatusTooManyRequests {
+					t.Errorf("the sixth = %d, want 429", got)
+				}
+				if got := try(elsewhere); got != tt.want {
+					t.Errorf("for another client = %d, want %d", got, tt.want)
+				}
+			})
 		})
 	}
 }
