@@ -39,9 +39,9 @@ var (
 	})
 )
 
-// How long the services wait for what is down.
+// How long the services wait for what is down, where it is that: elsewhere it may stand still for longer, as machines do.
 const (
-	mongoTime   = time.Second
+	mongoTime   = 3 * time.Second
 	confirmTime = 2 * time.Second
 	authTime    = 2 * time.Second // no setting of the gateway
 )
@@ -69,9 +69,14 @@ func newWorld(t *testing.T, group string) *world {
 		SMTP:   smtp,
 	})
 	_, smtpPort, _ := net.SplitHostPort(w.doors.smtp.Addr)
-	w.Settings = []string{
-		fmt.Sprintf("MONGODB_TIMEOUT_SECONDS=%v", mongoTime.Seconds()), fmt.Sprintf("CONFIRM_SECONDS=%v", confirmTime.Seconds()),
-		"SMTP_TIMEOUT_SECONDS=2", "SMTP_PORT=" + smtpPort, "FFMPEG=" + w.ffmpeg, "SANDBOX=off", // a script
+	w.Settings = []string{"SMTP_PORT=" + smtpPort, "FFMPEG=" + w.ffmpeg, "SANDBOX=off"} // a script
+	switch group {
+	case "store":
+		w.Settings = append(w.Settings, fmt.Sprintf("MONGODB_TIMEOUT_SECONDS=%v", mongoTime.Seconds()))
+	case "broker":
+		w.Settings = append(w.Settings, fmt.Sprintf("CONFIRM_SECONDS=%v", confirmTime.Seconds()))
+	case "work":
+		w.Settings = append(w.Settings, "SMTP_TIMEOUT_SECONDS=2")
 	}
 	w.Users = testsuite.UserTable(t, w.mysql.Addr)
 	w.StartAll()
