@@ -12,23 +12,26 @@ import (
 	"mp3converter/internal/testsuite"
 )
 
+// drain is of those who are asked. It is longer than who looks after endpoints, or a client, may stand still for.
+const drain = "DRAIN_SECONDS=6"
+
 // TestRollingRestart replaces each of the four while users are at work: the new one is started and waited for, the old one
 // told to stop. Nobody notices.
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
-	i := newInstallation(t, "DRAIN_SECONDS=1", "GRACE_SECONDS=60")
+	i := newInstallation(t, "GRACE_SECONDS=60")
 	auths, gateways := newService(t), newService(t)
 	starts := []struct {
 		name  string
 		start func() *testsuite.Process
 	}{
 		{"auth", func() *testsuite.Process {
-			i.StartAuth("LISTEN=127.0.0.1:0")
+			i.StartAuth("LISTEN=127.0.0.1:0", drain)
 			auths.add(t, i.Auth)
 			return i.Auth
 		}},
 		{"gateway", func() *testsuite.Process {
-			i.StartGateway("AUTH_SVC_ADDRESS=" + auths.Addr)
+			i.StartGateway("AUTH_SVC_ADDRESS="+auths.Addr, drain)
 			gateways.add(t, i.Gateway)
 			return i.Gateway
 		}},
