@@ -44,8 +44,8 @@ type ground struct {
 const (
 	strictUpload = 100_000
 	strictQuota  = 1_000_000
-	strictStall  = 3 * time.Second
-	longest      = time.Minute // of sound
+	strictStall  = 6 * time.Second // more than who sends may stand still for
+	longest      = time.Minute     // of sound
 )
 
 func newGround(t *testing.T) *ground {

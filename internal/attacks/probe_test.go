@@ -189,20 +189,32 @@ func (p *probe) judge(status int, header, body string) {
 }
 
 // raw sends bytes as they are, and returns all answers to them and whether the connection was closed. The text should lead to
-// that: else it takes as long as the patience here.
+// that: else it takes as long as the patience here. Where the only answer is to come again it does, as sendBy.
 func (p *probe) raw(base, text string) (answers string, closed bool) {
 	p.Helper()
-	c := p.dial(base)
-	go func() { _, _ = io.WriteString(c, text) }() // the server may close before it has read all
-	var all bytes.Buffer
-	_, err := io.Copy(&all, c)
-	for part := range strings.SplitSeq(all.String(), "HTTP/1.1 ") {
+	for try := 0; ; try++ {
+		answers, closed = p.rawly(base, text)
+		if !strings.HasPrefix(answered(answers), "503 service unavailable") || try == 20 {
+			break
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	for part := range strings.SplitSeq(answers, "HTTP/1.1 ") {
 		if len(part) > 3 {
 			status, _ := strconv.Atoi(part[:3])
 			head, body, _ := strings.Cut(part, "\r\n\r\n")
 			p.judge(status, head, body)
 		}
 	}
+	return answers, closed
+}
+
+func (p *probe) rawly(base, text string) (answers string, closed bool) {
+	p.Helper()
+	c := p.dial(base)
+	go func() { _, _ = io.WriteString(c, text) }() // the server may close before it has read all
+	var all bytes.Buffer
+	_, err := io.Copy(&all, c)
 	return all.String(), !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
