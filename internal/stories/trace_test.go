@@ -55,7 +55,7 @@ func TestOneUploadIsOneTrace(t *testing.T) {
 		MySQL: testserver.MySQL(t).Addr, Rabbit: testsuite.NewVhost(t), MongoDB: testsuite.NewMongoDB(t).URI(), SMTP: testsuite.MailServer(t),
 	})
 	s.Users = testsuite.UserTable(t, s.At.MySQL)
-	s.Settings = append(collector.Settings(), "LEASE_SECONDS=6")
+	s.Settings = append(collector.Settings(), "LEASE_SECONDS=6", "REMIND_SECONDS=10", "REMIND_MAX_SECONDS=10") // nobody is rung for twice who only stood still
 	s.StartAll()
 	s.AllReady(t)
 	p := s.Someone(t)
