@@ -55,7 +55,7 @@ func newWorld(t *testing.T, change ...func(*courier.Config)) *world {
 	cfg := courier.Config{
 		Jobs: w.jobs, Hooks: w.hooks, Deliveries: w.deliveries, Metrics: prometheus.NewRegistry(),
 		Post:  outside.New(outside.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}).Post,
-		Rules: hook.Rules{Steps: []time.Duration{time.Millisecond, 2 * time.Millisecond}, Lease: time.Minute},
+		Rules: hook.Rules{Steps: []time.Duration{time.Millisecond, 2 * time.Millisecond}, Lease: time.Minute, Skew: w.rules.Skew},
 		Every: 5 * time.Millisecond,
 	}
 	for _, c := range change {
@@ -155,7 +155,11 @@ func (w *world) hook(to *receiver) hook.Hook {
 // ended is a job that has failed, or been converted.
 func (w *world) ended(well bool) job.Job {
 	w.Helper()
-	now := time.Now()
+	return w.endedAt(time.Now(), well)
+}
+
+func (w *world) endedAt(now time.Time, well bool) job.Job {
+	w.Helper()
 	j := job.New(now, w.rules, job.NewID(now), owner)
 	mp3 := job.NewID(now)
 	w.must(j.Arrived(now, w.rules, job.File{Name: "vid_1.mp4", Bytes: 5}))
@@ -231,6 +235,21 @@ func TestHooksAreToldHowAJobHasEnded(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Of a few seconds nobody can say what was first, and an end must not be missed.
+func TestAHookIsToldOfWhatEndsFromThenOn(t *testing.T) {
+	w := newWorld(t)
+	before := w.endedAt(time.Now().Add(-w.rules.Skew-time.Second), true)
+	perhaps := w.endedAt(time.Now().Add(-w.rules.Skew/2), true)
+	h := w.hook(w.receiver())
+	w.run()
+	for _, j := range []job.Job{before, perhaps} {
+		w.told(j)
+	}
+	if d := w.log(h, 1)[0]; d.Job != perhaps.ID {
+		t.Errorf("told of %s, want %s", d.Job, perhaps.ID)
 	}
 }
 

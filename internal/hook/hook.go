@@ -53,6 +53,9 @@ func New(now time.Time, owner, url string, slot int) Hook {
 // IsDisabled reports whether nothing is sent but tests.
 func (h Hook) IsDisabled() bool { return !h.Disabled.IsZero() }
 
+// IsNewer reports whether the hook was made after that time, whatever clock said so: what had happened by then is not for it.
+func (h Hook) IsNewer(than time.Time, rules Rules) bool { return h.Created.After(than.Add(rules.Skew)) }
+
 // Wake notes that there is something to deliver. A courier that is at work finds out when it leaves.
 func (h *Hook) Wake(now time.Time) error {
 	h.Wakes++
