@@ -170,7 +170,7 @@ func TestCopyFetchesInTurnToo(t *testing.T) {
 }
 
 func TestServerDiesDuringCopy(t *testing.T) {
-	server, c := mortal(t)
+	server, c := mortal(t, impatient)
 	content := porttest.Bytes(1, 40*ChunkSize)
 	f := put(t, c.Videos(), content)
 	_, _, err := copyPart(t, c.Videos(), f.ID, func(r io.ReaderAt) []job.Span {
@@ -183,7 +183,7 @@ func TestServerDiesDuringCopy(t *testing.T) {
 	if err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("copy from a dead server: %v", err)
 	}
-	restart(t, server)
+	restart(t, server, c)
 	if n, got, err := copyPart(t, c.Videos(), f.ID, func(io.ReaderAt) []job.Span { return []job.Span{{From: 0, To: 10 * ChunkSize}} }); n != 10*ChunkSize || err != nil || !bytes.Equal(got[:n], content[:n]) {
 		t.Errorf("%d bytes after the restart, %v", n, err)
 	}
