@@ -20,7 +20,11 @@ func TestToWaitInVainIsNotToBeCutOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(tt.answer)
 			defer server.Close()
-			a, err := Request{Base: server.URL}.TryBy(&http.Client{Timeout: 200 * time.Millisecond})
+			client := &http.Client{Timeout: patience}
+			if tt.want == Hung {
+				client.Timeout = 200 * time.Millisecond
+			}
+			a, err := Request{Base: server.URL}.TryBy(client)
 			if err == nil || a.Status != tt.want || IsHung(err) != (tt.want == Hung) {
 				t.Errorf("status %d, %v, want %d", a.Status, err, tt.want)
 			}
