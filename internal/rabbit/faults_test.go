@@ -65,7 +65,7 @@ func TestNoConfirmInTime(t *testing.T) {
 	p := newProxy(t, rabbitmq(t).Addr)
 	p.up(t)
 	b, queue := newBroker(t, rabbit.Config{URL: p.url(), ConfirmTimeout: 300 * time.Millisecond}), queueName()
-	publish(t, b, queue, newMessage())
+	confirmed(t, b, queue)
 	p.muteBroker()
 	const many = 20
 	published := make(chan error, many)
@@ -94,12 +94,18 @@ func TestNoConfirmInTime(t *testing.T) {
 	}
 }
 
+// confirmed publishes until the broker confirms it in time, which a busy one may not at first: from then on the queue is there.
+func confirmed(t *testing.T, b *rabbit.Broker, queue string) {
+	t.Helper()
+	eventually(t, "a confirm in time", func() bool { return b.Publish(t.Context(), queue, newMessage()) == nil })
+}
+
 // Under a memory alarm the broker stops reading from who publishes; it goes on delivering.
 func TestMemoryAlarm(t *testing.T) {
 	checkLeaks(t)
 	server := rabbitmq(t)
 	b, queue := newBroker(t, rabbit.Config{URL: server.URL(), ConfirmTimeout: 300 * time.Millisecond}), queueName()
-	publish(t, b, queue, newMessage())
+	confirmed(t, b, queue)
 	ctl(t, "set_vm_memory_high_watermark", "0")
 	t.Cleanup(func() { ctl(t, "set_vm_memory_high_watermark", "0.4") })
 	eventually(t, "Publish to be blocked", func() bool {
@@ -121,7 +127,7 @@ func TestMemoryAlarm(t *testing.T) {
 	other.Close() // while blocked; would hang for as long as the alarm lasts
 
 	ctl(t, "set_vm_memory_high_watermark", "0.4")
-	eventually(t, "publishing to work again", func() bool { return b.Publish(t.Context(), queue, newMessage()) == nil })
+	confirmed(t, b, queue)
 	if err := b.Ready(t.Context()); err != nil {
 		t.Errorf("Ready after the alarm: %v", err)
 	}

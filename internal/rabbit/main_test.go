@@ -45,6 +45,9 @@ func newBroker(t *testing.T, cfg rabbit.Config) *rabbit.Broker {
 	if cfg.Pause == 0 {
 		cfg.Pause = 20 * time.Millisecond
 	}
+	if cfg.ConfirmTimeout == 0 {
+		cfg.ConfirmTimeout = patience
+	}
 	cfg.Name, cfg.Log = t.Name(), slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b := rabbit.New(cfg)
 	t.Cleanup(b.Close)
@@ -80,12 +83,16 @@ func into(got chan<- job.Message) rabbit.Handle {
 	}
 }
 
+// patience is more than anything here takes on a busy machine, where a broker that starts has consumers wait half a minute for
+// their next try.
+const patience = 2 * time.Minute
+
 func receive[T any](t *testing.T, from <-chan T, what string) T {
 	t.Helper()
 	select {
 	case v := <-from:
 		return v
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("waited in vain for %s", what)
 		panic("unreachable")
 	}
@@ -94,7 +101,7 @@ func receive[T any](t *testing.T, from <-chan T, what string) T {
 // eventually polls until ok.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)
 		}
