@@ -27,9 +27,10 @@ func (w workerGround) ffmpegFaults() []fault {
 	}
 }
 
+// ffmpegKilled hits ffmpeg twice while it takes its time; the third may be quick.
 func (w workerGround) ffmpegKilled(t *testing.T) string {
-	worker := w.patient(t)
-	u := w.takes(t, clip(t, "hit.mp4", 3))[0]
+	worker := w.patient(t, "FFMPEG="+fakeFFmpeg(t, fmt.Sprintf(`*title=hit*) (mkdir %[1]s/1 || mkdir %[1]s/2) 2>/dev/null && set -- -re "$@" ;;`, t.TempDir())))
+	u := w.takes(t, clip(t, "hit.mp4", unhurried))[0]
 	first := worker.ffmpeg(t, "hit.mp4")
 	signal(t, first, syscall.SIGKILL)
 	signal(t, worker.ffmpeg(t, "hit.mp4", first), syscall.SIGSEGV)

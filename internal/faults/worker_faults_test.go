@@ -59,15 +59,15 @@ func (w workerGround) scratchFull(t *testing.T) string {
 		}
 		w.is(t, u, "done")
 		w.attempts(t, u, 1)
+		worker.leavesNothing(t) // which is after the job is done: until then there is less space to fill
 	}
 	w.check(t, checker.Allowed{})
-	worker.leavesNothing(t)
 	return "both postponed, 1 attempt each, done"
 }
 
 func (w workerGround) killed(t *testing.T) string {
 	worker := w.worker(t)
-	w.takes(t, clip(t, "orphaned.mp4", 4))
+	w.takes(t, clip(t, "orphaned.mp4", unhurried))
 	child := worker.ffmpeg(t, "orphaned.mp4")
 	worker.Kill()
 	testsuite.Eventually(t, "ffmpeg is dead", func() bool { return syscall.Kill(child, 0) != nil })
@@ -81,7 +81,7 @@ func (w workerGround) killed(t *testing.T) string {
 // must be longer than the freeze.
 func (w workerGround) frozen(t *testing.T) string {
 	worker := w.worker(t)
-	u := w.takes(t, clip(t, "frozen.mp4", 4))[0]
+	u := w.takes(t, clip(t, "frozen.mp4", unhurried))[0]
 	child := worker.ffmpeg(t, "frozen.mp4")
 	thaw, thawChild := worker.Freeze(t), testserver.Freeze(t, child)
 	w.another(t, "FFMPEG=ffmpeg", "SANDBOX=required", "CLEAN_SECONDS=5")
@@ -136,7 +136,7 @@ func (w workerGround) pair(t *testing.T, service string) (pair []*testsuite.Proc
 
 func (w workerGround) starved(t *testing.T) string {
 	worker := w.worker(t)
-	w.takes(t, clip(t, "starved.mp4", 20))
+	w.takes(t, clip(t, "starved.mp4", unhurried))
 	child := worker.ffmpeg(t, "starved.mp4")
 	limit := unix.Rlimit{Cur: 1 << 20, Max: 1 << 20}
 	if err := unix.Prlimit(worker.PID(), unix.RLIMIT_AS, &limit, nil); err != nil {

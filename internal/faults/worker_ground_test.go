@@ -50,6 +50,10 @@ func (w workerGround) another(t *testing.T, settings ...string) worker {
 	return worker{p, scratch}
 }
 
+// unhurried is how many seconds a video has whose ffmpeg is to be found at work, by a test that a busy machine may let wait: it
+// is not gone before.
+const unhurried = 20
+
 // ffmpeg waits until the worker has ffmpeg at work on a video of that title, and returns its process id. It is none of
 // those that were hit before.
 func (w worker) ffmpeg(t *testing.T, title string, before ...int) int {
