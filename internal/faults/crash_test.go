@@ -126,7 +126,7 @@ type stand struct {
 	*rig
 	service string
 	video   testsuite.Video
-	parts   bool // that the video comes in
+	inParts bool // the video comes
 }
 
 func newStand(t *testing.T, service string, settings ...string) *stand {
@@ -139,7 +139,7 @@ func newStand(t *testing.T, service string, settings ...string) *stand {
 	s.upload(s.video, "", idle)
 	s.check(t, checker.Allowed{}) // the run without a fault
 	if service == inParts {
-		s.parts, s.service = true, "gateway"
+		s.inParts, s.service = true, "gateway"
 	}
 	for name, p := range map[string]*testsuite.Process{"gateway": s.Gateway, "converter": s.Converter, "notification": s.Notification} {
 		if name == s.service {
@@ -156,7 +156,7 @@ func newStand(t *testing.T, service string, settings ...string) *stand {
 }
 
 // in is the stand for one run: what the run starts ends with it.
-func (s *stand) in(t *testing.T) *stand { return &stand{s.rig.in(t), s.service, s.video, s.parts} }
+func (s *stand) in(t *testing.T) *stand { return &stand{s.rig.in(t), s.service, s.video, s.inParts} }
 
 // run has one upload pass while the service is hit once.
 func (s *stand) run(c run) {
@@ -185,7 +185,10 @@ func (s *stand) run(c run) {
 	if c.action == "freeze" {
 		thawed.Go(func() { thaw(t, fired, all) })
 	}
-	if s.parts {
+	if s.inParts {
+		if c.action == "stall" || c.action == "freeze" {
+			s.parts = hasty
+		}
 		s.resume(s.video, len(s.video.Data)/3+1, revive)
 	} else if c.workers == 1 {
 		s.upload(s.video, "the key", revive)

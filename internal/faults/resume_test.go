@@ -2,6 +2,7 @@ package faults
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -15,7 +16,8 @@ import (
 	"mp3converter/internal/testsuite"
 )
 
-// hasty is a client that does not wait for a gateway that has gone silent: there are others.
+// hasty is a client that does not wait for a gateway that has gone silent: there are others. Where none goes silent, the rig's
+// own client waits for one that is busy.
 var hasty = &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 // tus sends a request of the protocol to the gateway of the given number. What comes is no answer if it is not whole.
@@ -26,7 +28,7 @@ func (r *rig) tus(gate int, method, path string, body []byte, headers ...string)
 	}
 	a, _ := testsuite.Request{
 		Base: r.Gates[gate%len(r.Gates)], Method: method, Path: path, Auth: "Bearer " + r.person.Token, Header: h, Body: bytes.NewReader(body),
-	}.TryBy(hasty)
+	}.TryBy(cmp.Or(r.parts, r.client))
 	return a
 }
 

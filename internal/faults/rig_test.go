@@ -52,6 +52,7 @@ func newRig(t *testing.T, rabbit string, settings ...string) *rig {
 	t.Helper()
 	ferret, err := testserver.StartFerretDB()
 	if err != nil {
+	parts   *http.Client // of uploads in parts; nil is client
 		t.Fatal(err)
 	}
 	return newRigOn(t, ferret, rabbit, settings...)
