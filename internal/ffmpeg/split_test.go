@@ -259,18 +259,10 @@ func TestASegmentsMisbehaviourEndsAll(t *testing.T) {
 	}
 }
 
-// noneOf fails the test if a process runs the program.
+// noneOf fails the test if a process runs the program: what was killed may take a moment to go.
 func noneOf(t *testing.T, program string) {
 	t.Helper()
-	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range lines {
-		if line, err := os.ReadFile(path); err == nil && strings.Contains(string(line), program) {
-			t.Errorf("%s is left: %s", path, bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
-		}
-	}
+	eventually(t, "nobody runs "+program, func() bool { return len(running(t, program)) == 0 })
 }
 
 // What has been decoded may be read by then, and so is not written anew.
@@ -418,7 +410,7 @@ func state(p *process) string {
 
 func eventually(tb testing.TB, what string, is func() bool) {
 	tb.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			tb.Fatalf("never: %s", what)
 		}
