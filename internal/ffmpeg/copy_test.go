@@ -233,7 +233,7 @@ func TestACopyChangesNoVerdict(t *testing.T) {
 		}
 	}
 	slices.SortFunc(seeds, func(a, b []byte) int { return cmp.Or(cmp.Compare(len(a), len(b)), bytes.Compare(a, b)) })
-	r := Runner{Path: *program, Scratch: t.TempDir(), Stall: 5 * time.Second, Wall: 10 * time.Second}
+	r := Runner{Path: *program, Scratch: t.TempDir(), Stall: 20 * time.Second, Wall: time.Minute}
 	var tally tally
 	var all sync.WaitGroup
 	numbers := make(chan uint64)

@@ -42,7 +42,7 @@ func TestMutants(t *testing.T) {
 	defer adopt(t, 0)
 	seeds := breeders(t)
 	before := ours(t)
-	r := Runner{Path: *program, Scratch: t.TempDir(), Stall: 5 * time.Second, Wall: 10 * time.Second}
+	r := Runner{Path: *program, Scratch: t.TempDir(), Stall: 20 * time.Second, Wall: time.Minute}
 	several := forced()
 	several.total = 2 * runtime.GOMAXPROCS(0)
 	var tally tally
