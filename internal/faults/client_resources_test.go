@@ -98,7 +98,7 @@ func (z *zeros) so() int64 {
 // a bound would have each upload's most within a second. It has no race detector, which takes several times the memory.
 func memoryIsBounded(t *testing.T) string {
 	const uploads, bound, most = 8, 32 << 20, 128 << 20
-	r := newRig(t, testsuite.NewVhost(t), "WORKERS=1", "MONGODB_TIMEOUT_SECONDS=10")
+	r := newRig(t, testsuite.NewVhost(t), "WORKERS=1")
 	r.StartAuth()
 	r.StartConverter()
 	r.StartNotification()

@@ -130,10 +130,14 @@ type stand struct {
 }
 
 func newStand(t *testing.T, service string, settings ...string) *stand {
-	s := &stand{newRig(t, testsuite.NewVhost(t), append(settings, "WORKERS=1")...), service, talk(t), false}
+	s := &stand{newRig(t, testsuite.NewVhost(t), append(settings, "WORKERS=1", shortUploads)...), service, talk(t), false}
 	s.StartAuth()
 	s.StartConverter()
-	s.StartNotification()
+	if service == "notification" {
+		s.StartNotification()
+	} else {
+		s.StartNotification(longLease) // it is not hit, and sends each mail once
+	}
 	s.gateway()
 	s.user()
 	s.upload(s.video, "", idle)

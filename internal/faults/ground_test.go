@@ -36,7 +36,7 @@ func newGround(t *testing.T, rabbit string, settings ...string) *ground {
 	g := &ground{rig: newRig(t, rabbit, append([]string{"WORKERS=1"}, settings...)...), kind: t, residents: map[string]*resident{}}
 	g.StartAuth()
 	g.StartConverter()
-	g.StartNotification()
+	g.StartNotification(longLease) // the rows that hit one have their own
 	g.gateway()
 	g.gate = g.Gates[0]
 	g.user()

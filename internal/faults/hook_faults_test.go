@@ -92,7 +92,7 @@ func (h hookGround) told(t *testing.T, r *testsuite.Receiver, hook testsuite.Hoo
 func (h hookGround) receiverAway(t *testing.T) string {
 	answers := []int{500, 503, 502}
 	receiver, hook := h.ready(t, func(n int) int { return slices.Concat(answers, []int{200, 200})[n-1] })
-	h.caller(t)
+	h.caller(t, longLease) // it counts tries
 	u := h.takes(t, clip(t, "away.mp4", 1))[0]
 	seen := h.told(t, receiver, hook, u, true)
 	if n := len(receiver.Got(hook.Secret)); n != 4 {

@@ -49,7 +49,7 @@ func (b *brokerGround) shuffled(t *testing.T) string {
 		b.is(t, u, "converted")
 	}
 	send("mp3")
-	b.guest("notification")
+	b.guest("notification", longLease)
 	b.in(t, "notification")
 	b.check(t, checker.Allowed{})
 	return fmt.Sprintf("%d jobs, %d messages each: %d MP3s, %d mails", len(jobs), 2*copies, len(jobs), len(jobs))

@@ -20,14 +20,21 @@ import (
 )
 
 // quick are settings by which a run takes seconds: leases, sweeps and back-offs. Attempts are many, for a machine that is
-// busy loses leases that it would keep.
+// busy loses leases that it would keep. What a client would be told of that, a 503, is no row's: uploads keep their leases, and
+// the store may take its time.
 var quick = []string{
-	"LEASE_SECONDS=2", "UPLOAD_LEASE_SECONDS=2", "RING_SECONDS=0.3", "REMIND_SECONDS=1", "REMIND_MAX_SECONDS=1",
-	"RETRY_SECONDS=0.2", "MAIL_RETRY_SECONDS=0.3", "CLEAN_SECONDS=0.5", "ATTEMPTS=10", "MONGODB_TIMEOUT_SECONDS=2",
+	"LEASE_SECONDS=2", "UPLOAD_LEASE_SECONDS=8", "RING_SECONDS=0.3", "REMIND_SECONDS=1", "REMIND_MAX_SECONDS=1",
+	"RETRY_SECONDS=0.2", "MAIL_RETRY_SECONDS=0.3", "CLEAN_SECONDS=0.5", "ATTEMPTS=10", "MONGODB_TIMEOUT_SECONDS=10",
 }
 
-// longLease is for rows that count attempts or mails and need no lease to run out: on a busy machine one of two seconds may.
-const longLease = "LEASE_SECONDS=20"
+const (
+	// longLease is for rows that count attempts or mails and need no lease to run out: on a busy machine one of two seconds may.
+	longLease = "LEASE_SECONDS=20"
+	// shortUploads is for rows in which an upload dies with its gateway or its store: nothing may be left once its lease is over.
+	shortUploads = "UPLOAD_LEASE_SECONDS=2"
+	// shortStore is for rows in which the store is away: whoever asks it gives up soon.
+	shortStore = "MONGODB_TIMEOUT_SECONDS=2"
+)
 
 // rig is an installation of a test's own: it may break any part of it.
 type rig struct {
@@ -45,6 +52,7 @@ type rig struct {
 	watched []*watched
 	mails   int // of the mail server's, those before this run
 	client  *http.Client
+	parts   *http.Client // of uploads in parts; nil is client
 }
 
 // newRig makes an installation of which nothing runs yet but the stores, on the broker's virtual host at the given URL.
@@ -52,7 +60,6 @@ func newRig(t *testing.T, rabbit string, settings ...string) *rig {
 	t.Helper()
 	ferret, err := testserver.StartFerretDB()
 	if err != nil {
-	parts   *http.Client // of uploads in parts; nil is client
 		t.Fatal(err)
 	}
 	return newRigOn(t, ferret, rabbit, settings...)
@@ -122,7 +129,7 @@ func (r *rig) whole() *rig {
 		r.StartAuth()
 	}
 	r.StartConverter()
-	r.StartNotification()
+	r.StartNotification(longLease) // which nobody kills
 	if r.Gateway == nil {
 		r.gateway()
 	}

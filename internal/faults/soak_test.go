@@ -88,7 +88,7 @@ func newSoak(t *testing.T) *soak {
 	mysql := ownMySQL(t)
 	s := &soak{
 		// What waits is rung for again, but not so often that it fills the queue.
-		rig:   newRig(t, broker.URL(), "WORKERS=1", "ATTEMPTS=100", "CLEAN_SECONDS=8", "REMIND_SECONDS=4", "REMIND_MAX_SECONDS=30", "MONGODB_TIMEOUT_SECONDS=10"),
+		rig:   newRig(t, broker.URL(), "WORKERS=1", "ATTEMPTS=100", "CLEAN_SECONDS=8", "REMIND_SECONDS=4", "REMIND_MAX_SECONDS=30", shortUploads),
 		mysql: mysql, broker: broker, videos: soakVideos(t),
 		busy: map[string]bool{}, slots: map[string]*testsuite.Process{}, broken: map[string]int{}, seed: uint64(time.Now().UnixNano()),
 	}

@@ -50,6 +50,7 @@ func (s storeGround) away(t *testing.T, meanwhile func()) {
 }
 
 func (s storeGround) killedUnderUpload(t *testing.T) string {
+	s.guest("gateway", shortUploads, shortStore)
 	client := s.sender(t, talk(t))
 	client.upTo(client.percent(90))
 	testsuite.Eventually(t, "some of it is stored", func() bool { return s.chunks(t) > 0 })
@@ -82,7 +83,7 @@ func (s storeGround) chunks(t *testing.T) int64 {
 func (s storeGround) killedAt(point failpoint.Point) func(*testing.T) string {
 	return func(t *testing.T) string {
 		fired, settings := hits(t, point, "stall", 1)
-		gateway := s.guest("gateway", settings...)
+		gateway := s.guest("gateway", append(settings, shortUploads, shortStore)...)
 		told := s.trying(t, talk(t))
 		testsuite.Eventually(t, "the point is reached", func() bool { return exists(fired) })
 		var u checker.Upload
@@ -114,7 +115,7 @@ func (s storeGround) killedUnderConversion(t *testing.T) string {
 func (s storeGround) awayAtTheStoring(t *testing.T) string {
 	fired, settings := hits(t, failpoint.VideoEncoded, "stall", 1)
 	s.out(t, "converter")
-	converter := s.guest("converter", append(settings, "LEASE_SECONDS=60")...)
+	converter := s.guest("converter", append(settings, "LEASE_SECONDS=60", shortStore)...)
 	u := s.takes(t, talk(t))[0]
 	testsuite.Eventually(t, "the video is encoded", func() bool { return exists(fired) })
 	s.away(t, func() {
@@ -167,7 +168,7 @@ func (s storeGround) frozen(t *testing.T) string {
 	settings, letGo := held(t, "under way.mp4")
 	defer letGo()
 	s.out(t, "converter")
-	converter := s.guest("converter", settings...)
+	converter := s.guest("converter", append(settings, shortStore)...)
 	s.is(t, s.takes(t, clip(t, "under way.mp4", 1))[0], "converting")
 	s.takes(t, clips(t, 3)...)
 	thaw, end := s.Mongo.Freeze(t), time.Now().Add(leases)
@@ -210,7 +211,7 @@ func diskFull(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRigOn(t, ferret, testsuite.NewVhost(t), "WORKERS=1").whole()
+	r := newRigOn(t, ferret, testsuite.NewVhost(t), "WORKERS=1", shortUploads).whole()
 	old := r.history.Uploads()[0].Job
 	var space unix.Statfs_t
 	if err := unix.Statfs(disk, &space); err != nil {
