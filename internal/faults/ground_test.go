@@ -174,11 +174,12 @@ func (g *ground) trying(t *testing.T, v testsuite.Video) <-chan checker.Upload {
 	return told
 }
 
-// is waits until the job is in one of the states.
+// is waits until the job is in one of the states. A gateway that is told to come again by a busy store is asked again.
 func (g *ground) is(t *testing.T, u checker.Upload, states ...string) {
 	t.Helper()
 	testsuite.Eventually(t, "job "+u.Name+" is "+states[0], func() bool {
-		return slices.Contains(states, g.person.Job(t, u.Job).State)
+		j, there := g.person.Asked(t, u.Job)
+		return there && slices.Contains(states, j.State)
 	})
 }
 

@@ -102,11 +102,26 @@ func (p *Person) Job(t testing.TB, id string) (j JobView) {
 	return j
 }
 
+// Asked is Job for whoever asks again and again: false where the gateway says to come again, as it does of a busy store.
+func (p *Person) Asked(t testing.TB, id string) (j JobView, answered bool) {
+	t.Helper()
+	a := p.Get(t, "/jobs/"+id)
+	switch a.Status {
+	case http.StatusOK:
+		a.Into(t, &j)
+		return j, true
+	case http.StatusServiceUnavailable:
+		return j, false
+	}
+	t.Fatalf("GET /jobs/%s = %d %s", id, a.Status, a.Body)
+	return j, false
+}
+
 // Reaches waits until the job is in the state; any other state in which jobs stay fails the test.
 func (p *Person) Reaches(t testing.TB, id, state string) JobView {
 	t.Helper()
 	return Awaited(t, "job "+id+" is "+state, func() (JobView, bool) {
-		j := p.Job(t, id)
+		j, _ := p.Asked(t, id)
 		if j.State != state && (j.State == "done" || j.State == "failed") {
 			t.Fatalf("job %s is %s (%s), want %s", id, j.State, OrEmpty(j.Reason), state)
 		}
@@ -178,7 +193,7 @@ func (p *Person) List(t testing.TB, query string) (list page) {
 func (p *Person) IsConverting(t *testing.T, id string) {
 	t.Helper()
 	j := Awaited(t, "progress of job "+id, func() (JobView, bool) {
-		j := p.Job(t, id)
+		j, _ := p.Asked(t, id)
 		return j, j.State == "converting" && j.Progress > 0 || j.State == "done"
 	})
 	if j.State != "converting" || j.Progress >= 100 {
