@@ -98,7 +98,7 @@ func refusals(t *testing.T, gateway *testsuite.Process) (n float64) {
 // sendersStall has as many senders as are taken stop halfway, each in its own goroutine at whatever it does meanwhile.
 func sendersStall(t *testing.T, r *rig, meanwhile func(*sender)) string {
 	const places, less = 4, 20 * time.Second // less than the default of STALL_SECONDS
-	gateway := r.alone("STALL_SECONDS=4", "MAX_UPLOADS="+fmt.Sprint(places))
+	gateway := r.alone("STALL_SECONDS=7", "MAX_UPLOADS="+fmt.Sprint(places))
 	v := talk(t)
 	var stalled sync.WaitGroup
 	for range places {
