@@ -47,7 +47,7 @@ func (f *FerretDB) Restart() error { return f.run(ferretdb(f.data)) }
 
 func ferretdb(data string) spec {
 	return spec{
-		name: "ferretdb", install: "run: make tools", wait: 20 * time.Second, ready: listening,
+		name: "ferretdb", install: "run: make tools", wait: 2 * time.Minute, ready: listening,
 		command: func(dir, addr string) *exec.Cmd {
 			cmd := exec.Command(Tool("ferretdb"), "-listen", addr, "-dir", cmp.Or(data, dir))
 			cmd.Env = append(os.Environ(), "GOGC=400") // it keeps little and throws away much: a sixth of its work is to collect it

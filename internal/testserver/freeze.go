@@ -20,7 +20,7 @@ func Freeze(tb testing.TB, pid int) (thaw func()) {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		tb.Fatalf("freeze process %d: %v", pid, err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); runs(pid); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); runs(pid); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			tb.Fatalf("process %d runs on after SIGSTOP", pid)
 		}

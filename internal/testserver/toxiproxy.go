@@ -18,7 +18,7 @@ type Toxiproxy struct{ *Server }
 
 var sharedToxiproxy = sync.OnceValues(func() (*Toxiproxy, error) {
 	s, err := start(spec{
-		name: "toxiproxy", install: "run: make tools", wait: 20 * time.Second, ready: listening,
+		name: "toxiproxy", install: "run: make tools", wait: 2 * time.Minute, ready: listening,
 		command: func(_, addr string) *exec.Cmd {
 			return exec.Command(Tool("toxiproxy"), "-host", "127.0.0.1", "-port", portOf(addr))
 		},
