@@ -106,7 +106,7 @@ func (m *mailGround) dropped(at testserver.Step, want int) func(*testing.T) stri
 }
 
 func (m *mailGround) tarPit(t *testing.T) string {
-	m.through(t, "SMTP_TIMEOUT_SECONDS=1")
+	m.through(t, "SMTP_TIMEOUT_SECONDS=4") // of which a mail takes little, or it would be sent, given up and sent again
 	m.smtp.Drip(time.Second)
 	defer m.smtp.Drip(0)
 	u := m.takes(t, clip(t, "tar.mp4", 1))[0]
