@@ -38,7 +38,7 @@ build: $(COMMANDS:%=bin/%) ## build all commands into bin/
 bin/%: $(shell find cmd internal -name '*.go' -o -name '*.sql' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name '*.svg' -o -name '*.yaml' -o -name '*.txt') go.mod go.sum
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/$*
 
-# Compilers that collect garbage less often do a tenth less work.
+# Compilers that collect garbage less often do a tenth less work. Only tests that hang reach the timeout, on a machine three times as busy too.
 test: deps ## run all tests, on real servers: make test [PKG=./internal/job]
 	@GOGC=400 GOMEMLIMIT=1GiB $(MAKE) --no-print-directory -j3 -Otarget RACE=-race bin/ffmpeg audited tools lint
 	go test -race -timeout 40m $(PKG)

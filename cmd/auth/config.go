@@ -30,11 +30,8 @@ var published = settings.Published{
 
 // Validate reports what the variables cannot be.
 func (c config) Validate() error {
-	if err := published.Refuse(c.Secret, c.Dev); err != nil {
-		return err
-	}
 	_, err := token.NewKey(string(c.Secret))
-	return errors.Join(err, c.Settings.Validate())
+	return errors.Join(published.Refuse(c.Secret, c.Dev), err, c.Settings.Validate())
 }
 
 // database is where the users are; the sub-commands need nothing else.

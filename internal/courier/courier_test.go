@@ -55,7 +55,7 @@ func newWorld(t *testing.T, change ...func(*courier.Config)) *world {
 	cfg := courier.Config{
 		Jobs: w.jobs, Hooks: w.hooks, Deliveries: w.deliveries, Metrics: prometheus.NewRegistry(),
 		Post:  outside.New(outside.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}).Post,
-		Rules: hook.Rules{Steps: []time.Duration{time.Millisecond, 2 * time.Millisecond}, Lease: time.Minute, Skew: w.rules.Skew},
+		Rules: hook.Rules{Steps: []time.Duration{time.Millisecond, 2 * time.Millisecond}, Lease: time.Minute},
 		Every: 5 * time.Millisecond,
 	}
 	for _, c := range change {
@@ -238,12 +238,10 @@ func TestHooksAreToldHowAJobHasEnded(t *testing.T) {
 	}
 }
 
-// Of a few seconds nobody can say what was first, and an end must not be missed.
 func TestAHookIsToldOfWhatEndsFromThenOn(t *testing.T) {
 	w := newWorld(t)
-	before := w.endedAt(time.Now().Add(-w.rules.Skew-time.Second), true)
-	perhaps := w.endedAt(time.Now().Add(-w.rules.Skew/2), true)
 	h := w.hook(w.receiver())
+	before, perhaps := w.endedAt(h.Created.Add(-2*time.Minute), true), w.endedAt(h.Created.Add(-time.Second), true)
 	w.run()
 	for _, j := range []job.Job{before, perhaps} {
 		w.told(j)

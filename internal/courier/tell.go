@@ -41,7 +41,7 @@ func (s *Service) Tell(ctx context.Context, j job.Job) error {
 // tell wakes the hook although the delivery is there already: whoever stored it may have died before.
 func (s *Service) tell(ctx context.Context, h hook.Hook, j job.Job) error {
 	d, ended := h.OfJob(time.Now(), j)
-	if !ended || h.IsDisabled() || h.IsNewer(j.Ended, s.cfg.Rules) {
+	if !ended || h.IsDisabled() || h.Misses(j.Ended) {
 		return nil
 	}
 	if err := s.cfg.Deliveries.Insert(ctx, d); err != nil && !errors.Is(err, fs.ErrExist) {

@@ -53,8 +53,9 @@ func New(now time.Time, owner, url string, slot int) Hook {
 // IsDisabled reports whether nothing is sent but tests.
 func (h Hook) IsDisabled() bool { return !h.Disabled.IsZero() }
 
-// IsNewer reports whether the hook was made after that time, whatever clock said so: what had happened by then is not for it.
-func (h Hook) IsNewer(than time.Time, rules Rules) bool { return h.Created.After(than.Add(rules.Skew)) }
+// Misses reports whether a job that has ended at that time had done so before the hook was made. Of a minute nobody can say: the
+// time is noted before it is stored, and by another clock. To miss an end is worse than to be told of an older one.
+func (h Hook) Misses(ended time.Time) bool { return h.Created.After(ended.Add(time.Minute)) }
 
 // Wake notes that there is something to deliver. A courier that is at work finds out when it leaves.
 func (h *Hook) Wake(now time.Time) error {

@@ -182,6 +182,15 @@ func TestWhoIsAway(t *testing.T) {
 	}
 }
 
+func TestWhatHadEndedBeforeIsMissed(t *testing.T) {
+	h := New(start, "a@b.c", "https://example.com", 0)
+	for before, want := range map[time.Duration]bool{-time.Hour: false, 0: false, time.Minute: false, time.Minute + time.Millisecond: true} {
+		if got := h.Misses(start.Add(-before)); got != want {
+			t.Errorf("an end %v before is missed: %v, want %v", before, got, want)
+		}
+	}
+}
+
 func TestOneEndIsOneDelivery(t *testing.T) {
 	h, other := New(start, "a@b.c", "https://example.com", 0), New(start, "a@b.c", "https://example.com", 1)
 	jobRules := job.DefaultRules()

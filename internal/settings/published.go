@@ -11,7 +11,7 @@ import (
 type Published struct {
 	Variable  string
 	Value     string
-	Separator string // between the secrets of a variable that has several
+	Separator string // between the secrets of the variable, which may have several
 	Danger    string // what whoever has read it can do
 }
 

@@ -3,6 +3,7 @@
 package links
 
 import (
+	"errors"
 	"log/slog"
 
 	"mp3converter/internal/link"
@@ -26,11 +27,8 @@ func (s Settings) Warn(log *slog.Logger) { published.Warn(log, s.Secret) }
 
 // Validate reports what the variables cannot be.
 func (s Settings) Validate() error {
-	if err := published.Refuse(s.Secret, s.Dev); err != nil {
-		return err
-	}
 	_, err := s.Key()
-	return err
+	return errors.Join(published.Refuse(s.Secret, s.Dev), err)
 }
 
 // Key is the key that they are.
