@@ -72,8 +72,9 @@ func (s *split) ended() bool { return len(s.queue) > 0 && s.queue[len(s.queue)-1
 // decide returns how many frames the next segment is to have. Where the length of the sound is certain, so are all lengths.
 func (s *split) decide() int64 {
 	if !s.planned {
-		s.planned = s.decoded || s.video.Exact
-		sound := s.video.Sound
+		known := s.video.sofar()
+		s.planned = s.decoded || known.Exact
+		sound := known.Sound
 		s.whole = s.framesIn(sound)
 		if s.decoded {
 			sound = s.time(s.pcm.samples - s.cut*s.pcm.frame())

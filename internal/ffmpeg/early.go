@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
+	"time"
 
 	"mp3converter/internal/ffmpeg/container"
 	"mp3converter/internal/spool"
@@ -39,7 +41,7 @@ func (r Runner) early(ctx context.Context, in *spool.File, out *os.File, o Optio
 	if r.Cores.full() { // then others use the time, and a pipe costs some
 		return Result{}, errLate
 	}
-	video, err := r.examineSome(in, in.Size())
+	video, err := r.front(in, in.Size())
 	if err != nil {
 		return Result{}, err
 	}
@@ -60,6 +62,41 @@ func (r Runner) early(ctx context.Context, in *spool.File, out *os.File, o Optio
 	})
 	return r.encode(ctx, in.Scratch(), out, video, o)
 }
+
+// front examines a video that is still to come, and waits for no more of it than ffmpeg does.
+func (r Runner) front(in io.ReaderAt, size int64) (video, error) {
+	facts, more, err := container.ReadFront(in, size)
+	v, err := r.declared(size, facts, err)
+	if more {
+		v.whole = sync.OnceValues(func() (container.Facts, error) {
+			facts, err := container.Read(in, size)
+			v, err := r.declared(size, facts, err)
+			return v.Facts, err
+		})
+	}
+	return v, err
+}
+
+// all returns what all of the video declares. It may wait for it.
+func (v video) all() (container.Facts, error) {
+	if v.whole == nil {
+		return v.Facts, nil
+	}
+	return v.whole()
+}
+
+// sofar returns what is known of that by now.
+func (v video) sofar() container.Facts {
+	if v.whole != nil && v.coming.Left() < 0 {
+		if facts, err := v.whole(); err == nil {
+			return facts
+		}
+	}
+	return v.Facts
+}
+
+// length is how long the sound is, as far as is known by now; 0 is unknown.
+func (v video) length() time.Duration { return v.sofar().Sound }
 
 // source is what the process reads: a pipe while the video is still to come.
 func (p *process) source() (in *os.File, release func(), err error) {

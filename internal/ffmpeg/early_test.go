@@ -53,7 +53,7 @@ func convertEarly(tb testing.TB, r Runner, path string, o Options) (mp3 string, 
 	tb.Helper()
 	data := read(tb, path)
 	head := &reach{ReaderAt: bytes.NewReader(data)}
-	video, err := r.withDefaults().examineSome(head, int64(len(data)))
+	video, err := r.withDefaults().front(head, int64(len(data)))
 	part := max(int(head.end), len(data)/2)
 	if err != nil || !sequential[video.Format] || video.Layer3 && copied[o.profile()] > 0 || len(data)-part < len(data)/8 {
 		return "", false, nil
@@ -89,6 +89,9 @@ var streamed = map[string]testmedia.Spec{
 	"MP4, index first":                 {Flags: []string{"-movflags", "+faststart"}},
 	"MOV of PCM, index first":          {Ext: "mov", Audio: "pcm_s16le", Flags: []string{"-movflags", "+faststart"}},
 	"M4A, index first":                 {Ext: "m4a", Flags: []string{"-movflags", "+faststart"}},
+	"MP4, fragmented":                  {Flags: []string{"-movflags", "+frag_keyframe+empty_moov+default_base_moof"}},
+	"MP4, partly fragmented":           {Flags: []string{"-movflags", "+frag_keyframe"}},
+	"MP4, DASH with segment indexes":   {Flags: []string{"-movflags", "+dash"}},
 	"two tracks, index first":          {Pitch: []float64{440, 880}, Flags: []string{"-movflags", "+faststart"}},
 	"MKV":                              {Ext: "mkv"},
 	"MKV of AC-3":                      {Ext: "mkv", Audio: "ac3", Layout: "5.1"},
@@ -221,6 +224,45 @@ func wantNoMP3(t *testing.T, r Runner, ctx context.Context, in *spool.File, want
 	}
 }
 
+// How long fragments are together, and whether there are all of them, only all of the video tells. ffmpeg does not miss the last
+// ones, and ends well.
+func TestFragmentsAreCountedWhenAllAreThere(t *testing.T) {
+	t.Parallel()
+	ourDoing(t)
+	data := read(t, testmedia.Clip(t, testmedia.Spec{Seconds: 6, Flags: []string{"-movflags", "+dash+global_sidx"}}))
+	cut := data[:bytes.LastIndex(data, []byte("moof"))-4]
+	for name, tt := range map[string]struct {
+		data []byte
+		sure bool
+	}{"all of them": {data, true}, "the last is missing": {cut, false}} {
+		for _, cores := range []*Cores{nil, forced()} {
+			t.Run(fmt.Sprint(name, " ", cores != nil), func(t *testing.T) {
+				t.Parallel()
+				piped := make(chan struct{})
+				r := Runner{Cores: cores, piped: sync.OnceFunc(func() { close(piped) })}
+				in := coming(t, tt.data, len(tt.data)/2, func(to io.Writer) error {
+					await(t, piped)
+					_, err := to.Write(tt.data[len(tt.data)/2:])
+					return err
+				})
+				video, err := r.withDefaults().front(in, in.Size())
+				video.coming = in
+				if err != nil || video.Exact || video.length() != 0 {
+					t.Errorf("before all are there it is %v long, exactly: %v, %v", video.length(), video.Exact, err)
+				}
+				out := scratch(t, r)
+				defer out.Close()
+				if _, err := r.early(t.Context(), in, out, Options{}); (err == nil) != tt.sure {
+					t.Errorf("what was made of the pipe counts: %v", err)
+				}
+				if whole := video.sofar(); whole.Exact != tt.sure || whole.Cut == tt.sure {
+					t.Errorf("when all is there it is %+v", whole)
+				}
+			})
+		}
+	}
+}
+
 // Until a video is there, nobody knows whether it is ffmpeg that is slow.
 func TestASlowStoreIsNotASlowConversion(t *testing.T) {
 	t.Parallel()
@@ -232,10 +274,10 @@ func TestASlowStoreIsNotASlowConversion(t *testing.T) {
 	})
 	p := &process{
 		runner: Runner{}.withDefaults(), video: video{Facts: container.Facts{}, bytes: 2, coming: in},
-		progress: newProgress(0, nil), findings: newFindings(),
+		progress: newProgress(nil, nil), findings: newFindings(),
 	}
 	began, later := time.Now().Add(-24*time.Hour), time.Now().Add(time.Minute)
-	s := split{conversion: conversion{Runner: p.runner, video: p.video}, begun: began, decoder: p, made: newProgress(0, nil)}
+	s := split{conversion: conversion{Runner: p.runner, video: p.video}, begun: began, decoder: p, made: newProgress(nil, nil)}
 	if err := errors.Join(p.late(began, time.Now()), s.late(time.Now())); err != nil {
 		t.Errorf("while the video comes: %v", err)
 	}

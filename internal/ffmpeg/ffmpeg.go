@@ -26,7 +26,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -151,7 +150,7 @@ type conversion struct {
 func (c conversion) serial(ctx context.Context) (Result, error) {
 	p := c.process(c.args(c.video.Format, c.options))
 	p.out, p.most = c.out, c.limit(c.options.profile())+beyond
-	p.progress = newProgress(c.video.Sound, c.options.Progress)
+	p.progress = newProgress(c.video.length, c.options.Progress)
 	if err := p.run(ctx); err != nil {
 		return Result{}, err
 	}
@@ -164,7 +163,7 @@ func (c conversion) serial(ctx context.Context) (Result, error) {
 
 // process reads the video.
 func (c conversion) process(args []string) *process {
-	return &process{runner: c.Runner, in: c.in, video: c.video, args: args, progress: newProgress(0, nil), findings: c.video.findings()}
+	return &process{runner: c.Runner, in: c.in, video: c.video, args: args, progress: newProgress(nil, nil), findings: c.video.findings()}
 }
 
 // result judges the MP3, which must be smaller than the limit, by what the process has seen of the video.
@@ -175,6 +174,9 @@ func (c conversion) result(p *process, limit int64) (Result, error) {
 	}
 	o := p.outcome(mp3)
 	o.limit = limit
+	if o.video.Facts, err = c.video.all(); err != nil {
+		return Result{}, err
+	}
 	if err := c.judge(o); err != nil {
 		return Result{}, err
 	}
@@ -190,6 +192,8 @@ type video struct {
 	bytes  int64
 	coming *spool.File // nil if all of it is there
 	odd    func()      // see findings
+
+	whole func() (container.Facts, error) // nil if Facts are all that it declares, else see front
 }
 
 // findings are for a log about the video.
@@ -205,12 +209,12 @@ func (r Runner) examine(in *os.File) (video, error) {
 	if err != nil {
 		return video{}, fmt.Errorf("examine video: %w", err)
 	}
-	return r.examineSome(in, info.Size())
+	facts, err := container.Read(in, info.Size())
+	return r.declared(info.Size(), facts, err)
 }
 
-// examineSome is examine of what can be read of a video, which has that size.
-func (r Runner) examineSome(in io.ReaderAt, size int64) (video, error) {
-	facts, err := container.Read(in, size)
+// declared is the video of so many bytes in which a container was found, or not.
+func (r Runner) declared(bytes int64, facts container.Facts, err error) (video, error) {
 	switch {
 	case errors.Is(err, container.ErrEmpty):
 		return video{}, job.Failing(job.ReasonEmpty, "")
@@ -219,7 +223,7 @@ func (r Runner) examineSome(in io.ReaderAt, size int64) (video, error) {
 	case err != nil:
 		return video{}, fmt.Errorf("examine video: %w", err)
 	}
-	return video{Facts: facts, bytes: size}, r.refuse(facts)
+	return video{Facts: facts, bytes: bytes}, r.refuse(facts)
 }
 
 // Temp returns an empty file in the scratch folder that has no name: it is gone once it is closed, by whatever end the

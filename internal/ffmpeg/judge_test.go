@@ -188,7 +188,7 @@ func TestLate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := process{runner: Runner{}.withDefaults(), video: video{bytes: tt.bytes}, progress: newProgress(0, nil)}
+			p := process{runner: Runner{}.withDefaults(), video: video{bytes: tt.bytes}, progress: newProgress(nil, nil)}
 			_, _ = p.progress.Write([]byte("total_size=" + tt.size + "\n"))
 			now := start.Add(seconds(tt.ran))
 			p.progress.made, p.progress.last = seconds(tt.made), now.Add(-seconds(tt.silent))

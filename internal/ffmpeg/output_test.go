@@ -73,7 +73,7 @@ func TestProgress(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var percents []int
-			p := newProgress(tt.want, func(percent int) { percents = append(percents, percent) })
+			p := newProgress(func() time.Duration { return tt.want }, func(percent int) { percents = append(percents, percent) })
 			_, _ = p.Write([]byte(tt.text))
 			if diff := cmp.Diff(tt.percents, percents); diff != "" {
 				t.Error(diff)

@@ -11,7 +11,7 @@ import (
 // or, the last, "progress=end". It is the standard output of the process.
 type progress struct {
 	lines
-	want   time.Duration // of sound; 0 is unknown
+	want   func() time.Duration // of sound; 0 is unknown
 	report func(percent int)
 	news   func() // nil, or called at the end of each block
 
@@ -23,7 +23,10 @@ type progress struct {
 	end     bool
 }
 
-func newProgress(want time.Duration, report func(percent int)) *progress {
+func newProgress(want func() time.Duration, report func(percent int)) *progress {
+	if want == nil || report == nil {
+		want = func() time.Duration { return 0 }
+	}
 	if report == nil {
 		report = func(int) {}
 	}
@@ -78,11 +81,12 @@ func (p *progress) line(line string) {
 }
 
 func (p *progress) reached(made time.Duration) {
+	want := p.want()
 	p.mu.Lock()
 	p.made = max(p.made, made)
 	before := p.percent
-	if p.want > 0 {
-		p.percent = min(int(100*p.made.Seconds()/p.want.Seconds()), 99)
+	if want > 0 {
+		p.percent = min(int(100*p.made.Seconds()/want.Seconds()), 99)
 	}
 	now := p.percent
 	p.mu.Unlock()

@@ -44,7 +44,7 @@ func (s *split) launch(next *segment) error {
 	next.mp3 = file
 	next.process = &process{
 		runner: s.Runner, in: s.pcm.file, out: file, args: s.encodeArgs(next), most: s.limit(s.options.profile()) + beyond,
-		progress: newProgress(0, nil), findings: newFindings(),
+		progress: newProgress(nil, nil), findings: newFindings(),
 	}
 	s.encoders++
 	s.seat.say(next.String())

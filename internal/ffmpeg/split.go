@@ -67,7 +67,7 @@ func (c conversion) split(ctx context.Context) (Result, error) {
 	s := &split{
 		conversion: c, ctx: watched, kill: kill, begun: time.Now(),
 		news: make(chan struct{}, 1), ends: make(chan func() error),
-		made:   newProgress(c.video.Sound, c.options.Progress),
+		made:   newProgress(c.video.length, c.options.Progress),
 		joiner: mp3.Joiner{Dst: io.NewOffsetWriter(c.out, 0), Repack: true},
 	}
 	defer s.close()

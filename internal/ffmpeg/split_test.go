@@ -377,7 +377,7 @@ func TestAHeldProcessStandsStill(t *testing.T) {
 	defer in.Close()
 	out := scratch(t, r)
 	defer out.Close()
-	p := &process{runner: r, in: in, out: out, shared: true, progress: newProgress(0, nil), findings: newFindings()}
+	p := &process{runner: r, in: in, out: out, shared: true, progress: newProgress(nil, nil), findings: newFindings()}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- p.run(ctx) }()

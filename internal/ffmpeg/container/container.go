@@ -67,10 +67,21 @@ var (
 
 // Read returns the facts of a file of the given size. Errors are ErrEmpty, ErrUnknown, or what reading failed with.
 func Read(r io.ReaderAt, size int64) (Facts, error) {
-	if size == 0 {
+	return (&source{r: r, size: size}).read()
+}
+
+// ReadFront is Read of a file that is still to come, from front to back. More says that what lies further on, which is not waited
+// for, has more to tell: of an MP4 in fragments, its length and whether its end is missing.
+func ReadFront(r io.ReaderAt, size int64) (_ Facts, more bool, err error) {
+	s := &source{r: r, size: size, front: true}
+	facts, err := s.read()
+	return facts, s.more, err
+}
+
+func (s *source) read() (Facts, error) {
+	if s.size == 0 {
 		return Facts{}, ErrEmpty
 	}
-	s := &source{r: r, size: size}
 	facts := s.facts(s.sniff())
 	if s.err != nil {
 		return Facts{}, s.err

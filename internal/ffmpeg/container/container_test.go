@@ -348,6 +348,31 @@ func TestMP4Fragments(t *testing.T) {
 	}
 }
 
+// Of fragments only the head is waited for, and what the rest would tell is left open.
+func TestTheFrontOfAFile(t *testing.T) {
+	t.Parallel()
+	mvex := func(more ...any) string { return mk("mvex", append(more, mk("trex", 0, 1, 1, 100, 0, 0))...) }
+	track := track1(mk("stts", 0, 1, 10, 100), mk("stsz", 0, 1, 10))
+	for name, tt := range map[string]struct {
+		head, rest string
+		want       Facts
+		more       bool
+	}{
+		"fragments":                  {mk("moov", mvhd, track, mvex()), mk("moof") + mk("mdat", "sound"), Facts{Format: MP4}, true},
+		"fragments of a length":      {mk("moov", mvhd, track, mvex(mk("mehd", 0, 6000))), mk("moof"), Facts{Format: MP4, Sound: 10 * time.Second}, true},
+		"fragments of which none is": {mk("moov", mvhd, track, mvex()), "", Facts{Format: MP4, Sound: time.Second, Exact: true}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			head := mk("ftyp", "isom") + tt.head
+			got, more, err := ReadFront(strings.NewReader(head), int64(len(head)+len(tt.rest)))
+			if diff := cmp.Diff(tt.want, got); diff != "" || more != tt.more || err != nil {
+				t.Errorf("more %v, %v\n%s", more, err, diff)
+			}
+		})
+	}
+}
+
 // Files made to hang, to eat memory or to lie. None may be claimed to be longer or shorter than it can be known.
 func TestHostileFiles(t *testing.T) {
 	t.Parallel()

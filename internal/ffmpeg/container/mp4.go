@@ -92,6 +92,9 @@ func (s *source) mp4() Facts {
 			continue // a tool's own box, or whatever somebody has appended, may be cut
 		}
 		m.cut = m.cut || b.cut
+		if s.more = s.front && m.index && m.fragmented && b.end < s.size; s.more {
+			break
+		}
 	}
 	return m.facts()
 }

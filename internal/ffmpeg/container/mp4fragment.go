@@ -121,8 +121,13 @@ func (m *movie) sidx(b box) {
 	m.cut = m.cut || end > float64(m.s.size)
 }
 
-// fragmentFacts: a whole file's track is as long as its fragments are. Of a cut one only mehd knows how long it was.
+// fragmentFacts: a whole file's track is as long as its fragments are. Of a cut one, and of one that is still to come, only mehd
+// knows how long it was.
 func (m *movie) fragmentFacts(f Facts, t *track) Facts {
+	if m.s.more {
+		f.Sound = seconds(m.declared)
+		return f
+	}
 	longest := 0.0
 	for _, t := range m.tracks {
 		if t.scale > 0 {

@@ -19,6 +19,8 @@ type source struct {
 	r     io.ReaderAt
 	size  int64
 	steps int
+	front bool // what lies behind a head that says enough is not read,
+	more  bool // and there is some
 	err   error
 }
 
