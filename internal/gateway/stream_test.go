@@ -262,15 +262,16 @@ func TestAnUploadIsKeptAliveWhileItRuns(t *testing.T) {
 	r.must(err)
 	r.eventually("the upload is announced", func() bool { return len(r.all()) == 1 })
 	id := strings.TrimPrefix(r.all()[0], "uploading ")
-	begun := r.job(id).CleanAt
-	renewed := 0
-	r.eventually("it is renewed, and again", func() bool {
+	first := r.job(id).CleanAt
+	last, renewed := first, 0
+	r.eventually("it is renewed, and again, and outlives its first lease", func() bool {
+		swept := time.Now()
 		r.must(r.service.SweepOnce(t.Context()))
-		if at := r.job(id).CleanAt; at.After(begun) {
+		if at := r.job(id).CleanAt; at.After(last) {
 			renewed++
-			begun = at
+			last = at
 		}
-		return renewed == 2
+		return renewed >= 2 && swept.After(first)
 	})
 	_, err = io.WriteString(out, "eo"+closing)
 	r.must(err)
