@@ -1,11 +1,9 @@
 package stories
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"mp3converter/internal/testsuite"
 )
@@ -55,21 +53,10 @@ func TestStoriesOfOneProgram(t *testing.T) {
 // has had one program wait for another in vain, and a client come again.
 func quiet(t *testing.T, all ...*testsuite.Process) {
 	for _, p := range all {
-		if troubles := slices.DeleteFunc(p.Troubles(), isHeldUp); len(troubles) > 0 {
+		if troubles := slices.DeleteFunc(p.Troubles(), testsuite.IsHeldUp); len(troubles) > 0 {
 			t.Errorf("%s has said:\n%s", p.Name, strings.Join(troubles, ""))
 		}
 	}
-}
-
-// isHeldUp reports whether a line of the log is about a request that was.
-func isHeldUp(line string) bool {
-	var request struct {
-		Status int
-		Took   string
-	}
-	err := json.Unmarshal([]byte(line), &request)
-	took, _ := time.ParseDuration(request.Took) // other lines have none
-	return err == nil && testsuite.HeldUp(request.Status, took)
 }
 
 // tell runs stories at once.

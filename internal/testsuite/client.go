@@ -33,6 +33,7 @@ type Answer struct {
 	Status int // 0 if nothing whole came, Hung if nothing came for as long as the client waits
 	Header http.Header
 	Body   string
+	Took   time.Duration // from the request to the end of the answer
 }
 
 // Hung is no answer either, but one that no fault excuses: a connection that is cut tells the client what to do next.
@@ -79,9 +80,8 @@ func Send(t testing.TB, r Request) Answer {
 func (r Request) patiently() (Answer, error) {
 	body, seeks := r.Body.(io.Seeker)
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Second) {
-		begun := time.Now()
 		a, err := r.Try()
-		if err != nil || !HeldUp(a.Status, time.Since(begun)) || !strings.Contains(a.Body, unavailable) || r.Body != nil && !seeks || time.Now().After(deadline) {
+		if err != nil || !a.HeldUp() || r.Body != nil && !seeks || time.Now().After(deadline) {
 			return a, err
 		}
 		if seeks {
@@ -92,15 +92,20 @@ func (r Request) patiently() (Answer, error) {
 
 const unavailable = "service unavailable, try again later"
 
-// HeldUp reports whether an answer may be one of a service that has waited in vain: the least that any waits is a second.
-func HeldUp(status int, took time.Duration) bool {
+// HeldUp reports whether the answer may be one of a service that has waited in vain.
+func (a Answer) HeldUp() bool {
+	return heldUp(a.Status, a.Took) && strings.Contains(a.Body, unavailable)
+}
+
+// heldUp is HeldUp of what the log has too. The least that any service waits is a second.
+func heldUp(status int, took time.Duration) bool {
 	return status == http.StatusServiceUnavailable && took >= time.Second
 }
 
 // Try sends the request. An error means that no whole answer came.
 func (r Request) Try() (Answer, error) { return r.TryBy(client) }
 
-// TryBy is Try by a client of the test's own.
+// TryBy is Try by that client.
 func (r Request) TryBy(client *http.Client) (Answer, error) {
 	req, err := http.NewRequest(r.Method, r.Base+r.Path, r.Body)
 	if err != nil {
@@ -112,6 +117,7 @@ func (r Request) TryBy(client *http.Client) (Answer, error) {
 	if r.Auth != "" {
 		req.Header.Set("Authorization", r.Auth)
 	}
+	sent := time.Now()
 	resp, err := client.Do(req)
 	if err != nil {
 		return none(err), err
@@ -121,7 +127,7 @@ func (r Request) TryBy(client *http.Client) (Answer, error) {
 	if err != nil {
 		return none(err), fmt.Errorf("%s %s: read the answer: %w", req.Method, req.URL.Path, err)
 	}
-	return Answer{resp.StatusCode, resp.Header, string(body)}, nil
+	return Answer{resp.StatusCode, resp.Header, string(body), time.Since(sent)}, nil
 }
 
 // AtOnce sends all requests at the same time, as Send does, and returns the answers in their order.
@@ -130,7 +136,7 @@ func AtOnce(t testing.TB, requests ...Request) []Answer {
 	return atOnce(t, Request.patiently, requests)
 }
 
-// AtOnceBy sends each request once, at the same time, by a client of the test's own.
+// AtOnceBy sends each request once, at the same time, by that client.
 func AtOnceBy(t testing.TB, client *http.Client, requests ...Request) []Answer {
 	t.Helper()
 	return atOnce(t, func(r Request) (Answer, error) { return r.TryBy(client) }, requests)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"mp3converter/internal/testserver"
 )
@@ -111,6 +112,18 @@ func (p *Process) Troubles() (lines []string) {
 		}
 	}
 	return lines
+}
+
+// IsHeldUp reports whether a line of the log is about a request that may have waited in vain. There is no text in it, but
+// trouble that is answered with 503 is what web.Errors knows nothing of.
+func IsHeldUp(line string) bool {
+	var request struct {
+		Status int
+		Took   string
+	}
+	err := json.Unmarshal([]byte(line), &request)
+	took, _ := time.ParseDuration(request.Took) // other lines have none
+	return err == nil && heldUp(request.Status, took)
 }
 
 // Stop ends the program as an orchestrator does: it must leave by itself, with status 0.
