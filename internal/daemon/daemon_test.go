@@ -322,6 +322,11 @@ func TestReadinessChecksAreCached(t *testing.T) {
 		if asked != 1 {
 			t.Errorf("10 probes asked the store %d times, want once", asked)
 		}
+		time.Sleep(checkFresh)
+		get(t, p.OpsHandler(), "/readyz")
+		if asked != 2 {
+			t.Errorf("a probe after %v had the store asked %d times in all, want twice", checkFresh, asked)
+		}
 	})
 }
 
