@@ -67,12 +67,12 @@ func newWorld(t *testing.T, change ...func(*courier.Config)) *world {
 
 // run has the courier make its rounds until the end of the test, or until the returned function is called, which waits for its end.
 func (w *world) run() (stop func()) {
-	tell, end := w.runs()
+	tell, end := w.start()
 	return func() { tell(); end() }
 }
 
-// runs is run with a function that tells the courier to stop, and one that waits for its end.
-func (w *world) runs() (tell, end func()) {
+// start is run with a function that tells the courier to stop, and one that waits for its end.
+func (w *world) start() (tell, end func()) {
 	ctx, cancel := context.WithCancel(w.Context())
 	var running sync.WaitGroup
 	running.Go(func() { _ = w.Service.Run(ctx) })
@@ -398,10 +398,10 @@ func TestWhatIsUnderWayEndsWhenTheCourierStops(t *testing.T) {
 	h := w.hook(r)
 	w.ended(true)
 	w.ended(true)
-	tell, end := w.runs()
+	tell, end := w.start()
 	w.eventually("a request", func() bool { return len(r.all()) == 1 })
 	tell()
-	time.AfterFunc(20*time.Millisecond, func() { close(r.hold) }) // for a courier that would break it off
+	time.AfterFunc(20*time.Millisecond, func() { close(r.hold) }) // time for a courier that breaks it off to do so
 	end()
 	log, err := w.deliveries.List(t.Context(), h.ID, "", 10)
 	w.must(err)
