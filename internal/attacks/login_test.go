@@ -48,8 +48,8 @@ func (p *probe) wait(a testsuite.Answer) (seconds int) {
 }
 
 // whileLockedOut guesses wrong until it is told to wait for some seconds, does what must be refused meanwhile, and then
-// judges it. What a busy machine has drawn out beyond the wait proves nothing, and is done again.
-func (p *probe) whileLockedOut(guess func(password string) (testsuite.Answer, string), try func() (judge func())) {
+// checks it. What a busy machine has drawn out beyond the wait proves nothing, and is done again.
+func (p *probe) whileLockedOut(guess func(password string) (testsuite.Answer, string), try func() (check func())) {
 	p.Helper()
 	for range 50 {
 		began := time.Now()
@@ -60,9 +60,9 @@ func (p *probe) whileLockedOut(guess func(password string) (testsuite.Answer, st
 		wait := p.wait(a)
 		sure := time.Duration(wait-1) * time.Second // it is told in whole seconds, rounded up
 		if wait >= 3 {
-			judge := try()
+			check := try()
 			if time.Since(began) < sure {
-				judge()
+				check()
 				return
 			}
 		}

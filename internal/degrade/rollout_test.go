@@ -12,7 +12,7 @@ import (
 	"mp3converter/internal/testsuite"
 )
 
-// drain is of those who are asked. It is longer than who looks after endpoints, or a client, may stand still for.
+// drain is for auth and gateway, which are asked: longer than whoever looks after endpoints, or a client, may stand still.
 const drain = "DRAIN_SECONDS=6"
 
 // TestRollingRestart replaces each of the four while users are at work: the new one is started and waited for, the old one

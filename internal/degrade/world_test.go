@@ -39,7 +39,7 @@ var (
 	})
 )
 
-// How long the services wait for what is down, where it is that: elsewhere it may stand still for longer, as machines do.
+// How long services wait for what is down, in the group that takes it down; in the others they have the defaults.
 const (
 	mongoTime   = 3 * time.Second
 	confirmTime = 2 * time.Second

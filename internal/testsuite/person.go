@@ -92,13 +92,12 @@ func JobOf(t testing.TB, a Answer) string {
 	return id
 }
 
-func (p *Person) Job(t testing.TB, id string) (j JobView) {
+func (p *Person) Job(t testing.TB, id string) JobView {
 	t.Helper()
-	a := p.Get(t, "/jobs/"+id)
-	if a.Status != http.StatusOK {
-		t.Fatalf("GET /jobs/%s = %d %s", id, a.Status, a.Body)
+	j, answered := p.Asked(t, id)
+	if !answered {
+		t.Fatalf("GET /jobs/%s = %d", id, http.StatusServiceUnavailable)
 	}
-	a.Into(t, &j)
 	return j
 }
 
