@@ -133,11 +133,21 @@ func (p *probe) sendBy(client *http.Client, r testsuite.Request) (testsuite.Answ
 			}
 		}
 		a, err := r.TryBy(client)
-		if err != nil || a.Status != http.StatusServiceUnavailable || p.row.refuses || try == 20 || r.Body != nil && !again {
+		putOff := err == nil && a.Status == http.StatusServiceUnavailable && (r.Body == nil || again)
+		if !putOff || !p.comesAgain(try) {
 			return p.told(a, err)
 		}
-		time.Sleep(500 * time.Millisecond)
 	}
+}
+
+// comesAgain waits as who has been put off does, and reports false where that is over, or what the row is about.
+func (p *probe) comesAgain(try int) bool {
+	const most, pause = 20, 500 * time.Millisecond
+	if try == most || p.row.refuses {
+		return false
+	}
+	time.Sleep(pause)
+	return true
 }
 
 // told judges an answer and puts it into words.
@@ -194,10 +204,10 @@ func (p *probe) raw(base, text string) (answers string, closed bool) {
 	p.Helper()
 	for try := 0; ; try++ {
 		answers, closed = p.rawly(base, text)
-		if !strings.HasPrefix(answered(answers), "503 service unavailable") || try == 20 {
+		putOff := strings.HasPrefix(answered(answers), "503 service unavailable") && strings.Count(answers, "HTTP/1.1 ") == 1
+		if !putOff || !p.comesAgain(try) {
 			break
 		}
-		time.Sleep(500 * time.Millisecond)
 	}
 	for part := range strings.SplitSeq(answers, "HTTP/1.1 ") {
 		if len(part) > 3 {
