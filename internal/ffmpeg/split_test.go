@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -247,7 +249,6 @@ func TestASegmentsMisbehaviourEndsAll(t *testing.T) {
 			if strings.Contains(said(), "serial") {
 				t.Errorf("it was tried again: %s", said())
 			}
-			noneOf(t, r.Path)
 			empty(t, r.Scratch)
 			if open, _ := descriptorsOf(t, r.Scratch); open > 0 {
 				t.Errorf("%d scratch files are open", open)
@@ -255,14 +256,55 @@ func TestASegmentsMisbehaviourEndsAll(t *testing.T) {
 			if c.seats != 0 || c.lent != 0 {
 				t.Errorf("%d seats and %d cores are still taken", c.seats, c.lent)
 			}
+			noneOf(t, r)
 		})
 	}
 }
 
-// noneOf fails the test if a process runs the program: what was killed may take a moment to go.
-func noneOf(t *testing.T, program string) {
+// noneOf fails the test if a process of the runner's runs. What was killed may take a moment to go.
+func noneOf(t *testing.T, r Runner) {
 	t.Helper()
-	eventually(t, "nobody runs "+program, func() bool { return len(running(t, program)) == 0 })
+	for _, process := range holders(t, r.Scratch) {
+		if !isDying(process) {
+			line, _ := os.ReadFile(filepath.Join(process, "cmdline"))
+			t.Errorf("left is %s: %s", process, bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
+		}
+	}
+	eventually(t, "nobody has a file in "+r.Scratch, func() bool { return len(holders(t, r.Scratch)) == 0 })
+}
+
+// holders are the folders in /proc of the processes that have a file of that folder open. We are none, and neither are those that
+// we are about to start, which have all our files for a moment.
+func holders(t *testing.T, dir string) (processes []string) {
+	t.Helper()
+	ours := read(t, "/proc/self/cmdline")
+	fds, err := filepath.Glob("/proc/[0-9]*/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		to, err := os.Readlink(fd)
+		if err != nil || !strings.HasPrefix(to, dir) {
+			continue
+		}
+		process := filepath.Dir(filepath.Dir(fd))
+		if line, err := os.ReadFile(filepath.Join(process, "cmdline")); err == nil && !bytes.Equal(line, ours) {
+			processes = append(processes, process)
+		}
+	}
+	return slices.Compact(processes)
+}
+
+// isDying reports whether the process has been sent SIGKILL, has no memory any more, or is not there at all.
+func isDying(process string) bool {
+	status, err := os.ReadFile(filepath.Join(process, "status"))
+	if err != nil || !strings.Contains(string(status), "VmSize:") {
+		return true
+	}
+	_, pending, _ := strings.Cut(string(status), "ShdPnd:\t")
+	line, _, _ := strings.Cut(pending, "\n")
+	signals, _ := strconv.ParseUint(line, 16, 64)
+	return signals&(1<<(syscall.SIGKILL-1)) != 0
 }
 
 // What has been decoded may be read by then, and so is not written anew.
@@ -323,11 +365,11 @@ func TestStoppingASplit(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || !errors.Is(err, lost) {
 		t.Errorf("error %v, want context.Canceled and its cause", err)
 	}
-	noneOf(t, r.Path)
 	empty(t, r.Scratch)
 	if after, _ := descriptorsOf(t, r.Scratch); after != 1 {
 		t.Errorf("%d scratch files are open, want the MP3", after)
 	}
+	noneOf(t, r)
 }
 
 // descriptorsOf counts our open files in the folder, and their bytes on the disk.
