@@ -77,9 +77,9 @@ func run(ctx context.Context, tb testing.TB, r Runner, o Options) (written strin
 	return string(head[:n]), err
 }
 
-// begun runs a program that a limit of time ends, and that has written its process id by then. A busy machine may let it begin too
-// late: then it has more time, once more.
-func begun(run func(limit time.Duration) (written string, err error)) (written string, err error) {
+// untilBegun runs a program that a limit of time ends, and that has written its process id by then. A busy machine may let it begin
+// too late: then it is run again with twice the time.
+func untilBegun(run func(limit time.Duration) (written string, err error)) (written string, err error) {
 	for limit := 2 * time.Second; ; limit *= 2 {
 		if written, err = run(limit); written != "" || limit > patience {
 			return written, err
@@ -145,7 +145,7 @@ func TestMisbehaviour(t *testing.T) {
 			var written string
 			var err error
 			if tt.stall {
-				written, err = begun(try)
+				written, err = untilBegun(try)
 			} else {
 				written, err = try(patience)
 			}
@@ -178,7 +178,7 @@ func TestAGoodMP3OfHalfTheSoundIsRefused(t *testing.T) {
 func TestTooSlowIsTheVideosFault(t *testing.T) {
 	t.Parallel()
 	r := fake(t, "crawls")
-	written, err := begun(func(limit time.Duration) (string, error) {
+	written, err := untilBegun(func(limit time.Duration) (string, error) {
 		r.Wall = limit
 		return run(t.Context(), t, r, Options{})
 	})
@@ -253,7 +253,7 @@ func TestStopping(t *testing.T) {
 	})
 	t.Run("by a deadline", func(t *testing.T) {
 		t.Parallel()
-		written, err := begun(func(limit time.Duration) (string, error) {
+		written, err := untilBegun(func(limit time.Duration) (string, error) {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			return run(ctx, t, fake(t, "spins"), Options{})
