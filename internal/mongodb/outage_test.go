@@ -47,7 +47,7 @@ func restart(t *testing.T, server *testserver.FerretDB, c *Client) {
 // found waits until the server answers the client.
 func found(t *testing.T, c *Client) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		err := c.Ping(t.Context())
 		if err == nil {
 			return
