@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 )
 
 // FerretDB is the MongoDB-protocol server of the tests: no mongod can be had from a package registry. It scans whole
@@ -47,7 +46,7 @@ func (f *FerretDB) Restart() error { return f.run(ferretdb(f.data)) }
 
 func ferretdb(data string) spec {
 	return spec{
-		name: "ferretdb", install: "run: make tools", wait: 2 * time.Minute, ready: listening,
+		name: "ferretdb", install: "run: make tools", ready: listening,
 		command: func(dir, addr string) *exec.Cmd {
 			cmd := exec.Command(Tool("ferretdb"), "-listen", addr, "-dir", cmp.Or(data, dir))
 			cmd.Env = append(os.Environ(), "GOGC=400") // it keeps little and throws away much: a sixth of its work is to collect it

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // MariaDB is the MySQL of the tests: MariaDB of Debian's package, run as a plain process by whoever runs the tests.
@@ -87,7 +86,7 @@ func InitSQL() (string, error) {
 
 func mariadb() spec {
 	return spec{
-		name: "mariadb", install: "apt-get install mariadb-server", wait: 2 * time.Minute,
+		name: "mariadb", install: "apt-get install mariadb-server",
 		prepare: installMariaDB, ready: listening,
 		command: func(dir, addr string) *exec.Cmd {
 			return exec.Command(mariadbd(), mariadbArgs(dir, "--bind-address=127.0.0.1", "--port="+portOf(addr), "--socket="+socketOf(dir), "--pid-file="+filepath.Join(dir, "pid"))...)

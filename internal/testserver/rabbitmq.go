@@ -100,7 +100,7 @@ func (r *Rabbit) Erase() error { return os.RemoveAll(filepath.Join(r.Dir, "mnesi
 
 func (r *Rabbit) spec() spec {
 	return spec{
-		name: "rabbitmq", install: "apt-get install rabbitmq-server", wait: 2 * time.Minute,
+		name: "rabbitmq", install: "apt-get install rabbitmq-server",
 		prepare: prepareRabbit, ready: speaksAMQP,
 		command: func(dir, addr string) *exec.Cmd {
 			// The name server would outlive the node as a daemon; like this it dies with it. The node becomes the very

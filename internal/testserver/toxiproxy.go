@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"sync"
 	"testing"
-	"time"
 )
 
 // Toxiproxy stands between a program and a server and makes the way between them bad. One process serves all proxies of
@@ -18,7 +17,7 @@ type Toxiproxy struct{ *Server }
 
 var sharedToxiproxy = sync.OnceValues(func() (*Toxiproxy, error) {
 	s, err := start(spec{
-		name: "toxiproxy", install: "run: make tools", wait: 2 * time.Minute, ready: listening,
+		name: "toxiproxy", install: "run: make tools", ready: listening,
 		command: func(_, addr string) *exec.Cmd {
 			return exec.Command(Tool("toxiproxy"), "-host", "127.0.0.1", "-port", portOf(addr))
 		},
