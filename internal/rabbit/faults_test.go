@@ -57,7 +57,7 @@ func TestConnectionLostBeforeTheConfirm(t *testing.T) {
 		t.Error("Publish without a confirm returned nil")
 	}
 	p.up(t)
-	eventually(t, "publishing to work again", func() bool { return b.Publish(t.Context(), queue, newMessage()) == nil })
+	confirmed(t, b, queue)
 }
 
 func TestNoConfirmInTime(t *testing.T) {
@@ -167,7 +167,7 @@ func TestBrokerKilledUnderAHandler(t *testing.T) {
 	second <- job.ErrTransient
 	third := receive(t, calls, "the message that nobody has settled")
 	third <- nil
-	eventually(t, "publishing to work again", func() bool { return b.Publish(t.Context(), queue, newMessage()) == nil })
+	confirmed(t, b, queue)
 	receive(t, calls, "the next message") <- nil
 }
 

@@ -46,7 +46,7 @@ func newBroker(t *testing.T, cfg rabbit.Config) *rabbit.Broker {
 		cfg.Pause = 20 * time.Millisecond
 	}
 	if cfg.ConfirmTimeout == 0 {
-		cfg.ConfirmTimeout = patience
+		cfg.ConfirmTimeout = 30 * time.Second // of patience, so that there is time for another try
 	}
 	cfg.Name, cfg.Log = t.Name(), slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b := rabbit.New(cfg)

@@ -256,7 +256,7 @@ func TestPublishToADeletedQueue(t *testing.T) {
 		if failed.Load() == 0 {
 			t.Error("every Publish to a deleted queue returned nil")
 		}
-		eventually(t, "a Publish that succeeds", func() bool { return b.Publish(t.Context(), queue, newMessage()) == nil })
+		confirmed(t, b, queue)
 		safe.Add(1)
 		eventually(t, "all confirmed messages to be in the queue", func() bool {
 			q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
