@@ -228,7 +228,7 @@ func (s *stand) run(c run) {
 
 // thaw has the frozen one of some processes go on, once it has stood still for long enough.
 func thaw(t *testing.T, fired string, processes []*testsuite.Process) {
-	for !exists(fired) {
+	for !exists(fired) || !slices.ContainsFunc(processes, (*testsuite.Process).IsFrozen) { // which may be a moment later
 		if t.Context().Err() != nil {
 			return
 		}

@@ -204,3 +204,10 @@ func hits(t *testing.T, point failpoint.Point, action string, n int) (fired stri
 	fired = filepath.Join(t.TempDir(), "fired")
 	return fired, []string{fmt.Sprintf("FAILPOINT=%s:%s@%d", point, action, n), "FAILPOINT_FIRED=" + fired}
 }
+
+// standsAt waits until the process stands still at the point at which it is to freeze. It makes the file a moment before: SIGCONT
+// would come to nothing then.
+func standsAt(t *testing.T, p *testsuite.Process, fired string) {
+	t.Helper()
+	testsuite.Eventually(t, p.Name+" stands still at the point", func() bool { return exists(fired) && p.IsFrozen() })
+}

@@ -87,7 +87,7 @@ func (s storeGround) killedAt(point failpoint.Point) func(*testing.T) string {
 		gateway := s.guest("gateway", append(settings, shortUploads, shortStore)...)
 		defer gateway.Signal(syscall.SIGCONT)
 		told := s.trying(t, talk(t))
-		testsuite.Eventually(t, "the point is reached", func() bool { return exists(fired) })
+		standsAt(t, gateway, fired)
 		var u checker.Upload
 		s.away(t, func() {
 			gateway.Signal(syscall.SIGCONT) // not before, however long the kill has taken
@@ -118,7 +118,7 @@ func (s storeGround) awayAtTheStoring(t *testing.T) string {
 	converter := s.guest("converter", append(settings, "LEASE_SECONDS=60", shortStore)...)
 	defer converter.Signal(syscall.SIGCONT)
 	u := s.takes(t, talk(t))[0]
-	testsuite.Eventually(t, "the video is encoded", func() bool { return exists(fired) })
+	standsAt(t, converter, fired)
 	s.away(t, func() {
 		converter.Signal(syscall.SIGCONT) // not before, however long the kill has taken
 		testsuite.Eventually(t, "a try to store fails", func() bool { return converter.Wrote("mp3 not stored yet") })

@@ -20,7 +20,7 @@ func Freeze(tb testing.TB, pid int) (thaw func()) {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		tb.Fatalf("freeze process %d: %v", pid, err)
 	}
-	for deadline := time.Now().Add(time.Minute); runs(pid); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !IsFrozen(pid); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			tb.Fatalf("process %d runs on after SIGSTOP", pid)
 		}
@@ -28,8 +28,8 @@ func Freeze(tb testing.TB, pid int) (thaw func()) {
 	return thaw
 }
 
-// runs reports whether a thread of the process, or group, is neither stopped nor dead.
-func runs(pid int) bool {
+// IsFrozen reports whether each thread of the process, or group, is stopped or dead.
+func IsFrozen(pid int) bool {
 	of := strconv.Itoa(pid)
 	if pid < 0 {
 		of = "[0-9]*"
@@ -46,8 +46,8 @@ func runs(pid int) bool {
 			continue
 		}
 		if !strings.Contains("TtZX", fields[0]) {
-			return true
+			return false
 		}
 	}
-	return false
+	return true
 }

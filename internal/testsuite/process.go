@@ -152,6 +152,9 @@ func (p *Process) Freeze(t *testing.T) (thaw func()) {
 	return testserver.Freeze(t, p.PID())
 }
 
+// IsFrozen reports whether the program stands still, be it that it has stopped itself.
+func (p *Process) IsFrozen() bool { return !p.Ended() && testserver.IsFrozen(p.PID()) }
+
 // Kill ends the program as kill -9 does.
 func (p *Process) Kill() {
 	p.Signal(syscall.SIGKILL)
