@@ -102,12 +102,16 @@ func (s storeGround) killedAt(point failpoint.Point) func(*testing.T) string {
 }
 
 func (s storeGround) killedUnderConversion(t *testing.T) string {
-	fired, settings := hits(t, failpoint.FFmpegRunning, "stall", 2) // the first is the test of ffmpeg at the start
+	settings, letGo := held(t, "talk.mov")
+	defer letGo()
 	s.out(t, "converter")
-	s.guest("converter", settings...)
+	converter := s.guest("converter", append(settings, shortStore, "LOG_LEVEL=debug")...)
 	u := s.takes(t, talk(t))[0]
-	testsuite.Eventually(t, "ffmpeg is at work", func() bool { return exists(fired) })
-	s.away(t, func() { time.Sleep(time.Second) }) // the outage: lease renewals fail
+	worker{Process: converter}.ffmpeg(t, "talk.mov")
+	s.away(t, func() {
+		testsuite.Eventually(t, "a renewal of the lease fails", func() bool { return converter.Wrote("lease not renewed") })
+	})
+	letGo()
 	s.check(t, checker.Allowed{})
 	return fmt.Sprintf("done at attempt %d", s.record(t, u.Job).Attempt)
 }
