@@ -29,7 +29,7 @@ func (w workerGround) ffmpegFaults() []fault {
 
 // ffmpegKilled hits ffmpeg twice while it takes its time; the third may be quick.
 func (w workerGround) ffmpegKilled(t *testing.T) string {
-	worker := w.patient(t, "FFMPEG="+fakeFFmpeg(t, fmt.Sprintf(`*title=hit*) (mkdir %[1]s/1 || mkdir %[1]s/2) 2>/dev/null && set -- -re "$@" ;;`, t.TempDir())))
+	worker := w.patient(t, slowAtFirst(t, "hit", 2))
 	u := w.takes(t, clip(t, "hit.mp4", unhurried))[0]
 	first := worker.ffmpeg(t, "hit.mp4")
 	signal(t, first, syscall.SIGKILL)
@@ -39,6 +39,13 @@ func (w workerGround) ffmpegKilled(t *testing.T) string {
 	w.check(t, checker.Allowed{})
 	worker.leavesNothing(t)
 	return "3 attempts, done"
+}
+
+// slowAtFirst is the setting of an ffmpeg that converts a title no faster than it sounds, so many times.
+func slowAtFirst(t *testing.T, title string, times int) string {
+	t.Helper()
+	const slow = `*title=%s*) [ $(ls %[2]s | wc -l) -lt %[3]d ] && mkdir %[2]s/$$ && set -- -re "$@" ;;`
+	return "FFMPEG=" + fakeFFmpeg(t, fmt.Sprintf(slow, title, t.TempDir(), times))
 }
 
 func (w workerGround) ffmpegCrashes(t *testing.T) string {
@@ -53,8 +60,8 @@ func (w workerGround) ffmpegCrashes(t *testing.T) string {
 }
 
 func (w workerGround) ffmpegHangs(t *testing.T) string {
-	worker := w.patient(t, "FFMPEG_STALL_SECONDS=3")
-	u := w.takes(t, clip(t, "hangs.mp4", 4))[0]
+	worker := w.patient(t, "FFMPEG_STALL_SECONDS=3", slowAtFirst(t, "hangs", 1))
+	u := w.takes(t, clip(t, "hangs.mp4", unhurried))[0]
 	signal(t, worker.ffmpeg(t, "hangs.mp4"), syscall.SIGSTOP)
 	w.check(t, checker.Allowed{})
 	if j := w.person.Job(t, u.Job); j.Attempts < 2 || !worker.Wrote("no sign of life for") {
