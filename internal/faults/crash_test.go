@@ -191,7 +191,7 @@ func (s *stand) run(c run) {
 	}
 	if s.inParts {
 		if c.action == "stall" || c.action == "freeze" {
-			s.parts = hasty
+			s.client = hasty
 		}
 		s.resume(s.video, len(s.video.Data)/3+1, revive)
 	} else if c.workers == 1 {

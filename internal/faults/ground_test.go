@@ -174,7 +174,7 @@ func (g *ground) trying(t *testing.T, v testsuite.Video) <-chan checker.Upload {
 	return told
 }
 
-// is waits until the job is in one of the states. A gateway that is told to come again by a busy store is asked again.
+// is waits until the job is in one of the states. A gateway that says to come again, as of a busy store, is asked again.
 func (g *ground) is(t *testing.T, u checker.Upload, states ...string) {
 	t.Helper()
 	testsuite.Eventually(t, "job "+u.Name+" is "+states[0], func() bool {

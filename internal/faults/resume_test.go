@@ -2,7 +2,6 @@ package faults
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -28,7 +27,7 @@ func (r *rig) tus(gate int, method, path string, body []byte, headers ...string)
 	}
 	a, _ := testsuite.Request{
 		Base: r.Gates[gate%len(r.Gates)], Method: method, Path: path, Auth: "Bearer " + r.person.Token, Header: h, Body: bytes.NewReader(body),
-	}.TryBy(cmp.Or(r.parts, r.client))
+	}.TryBy(r.client)
 	return a
 }
 

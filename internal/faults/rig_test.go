@@ -20,11 +20,11 @@ import (
 )
 
 // quick are settings by which a run takes seconds: leases, sweeps and back-offs. Attempts are many, for a machine that is
-// busy loses leases that it would keep. What a client would be told of that, a 503, is no row's: uploads keep their leases, and
-// the store may take its time.
+// busy loses leases that it would keep. No row is about the 503 that a client would get then: uploads keep their leases, and
+// the store has as long as it has by default.
 var quick = []string{
 	"LEASE_SECONDS=2", "UPLOAD_LEASE_SECONDS=8", "RING_SECONDS=0.3", "REMIND_SECONDS=1", "REMIND_MAX_SECONDS=1",
-	"RETRY_SECONDS=0.2", "MAIL_RETRY_SECONDS=0.3", "CLEAN_SECONDS=0.5", "ATTEMPTS=10", "MONGODB_TIMEOUT_SECONDS=10",
+	"RETRY_SECONDS=0.2", "MAIL_RETRY_SECONDS=0.3", "CLEAN_SECONDS=0.5", "ATTEMPTS=10",
 }
 
 const (
@@ -52,7 +52,6 @@ type rig struct {
 	watched []*watched
 	mails   int // of the mail server's, those before this run
 	client  *http.Client
-	parts   *http.Client // of uploads in parts; nil is client
 }
 
 // newRig makes an installation of which nothing runs yet but the stores, on the broker's virtual host at the given URL.
