@@ -71,7 +71,7 @@ func Read(r io.ReaderAt, size int64) (Facts, error) {
 }
 
 // ReadFront is Read of a file that is still to come, from front to back. More says that what lies further on, which is not waited
-// for, has more to tell: of an MP4 in fragments, its length and whether its end is missing.
+// for, has more to tell: of an MP4 in fragments, whether its end is missing and how long it is, at which Sound is but a guess.
 func ReadFront(r io.ReaderAt, size int64) (_ Facts, more bool, err error) {
 	s := &source{r: r, size: size, front: true}
 	facts, err := s.read()

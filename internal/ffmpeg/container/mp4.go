@@ -74,7 +74,8 @@ type movie struct {
 	fragmented bool
 	tracks     []track
 	cut        bool
-	index      bool // a moov was found
+	index      bool    // a moov was found
+	guess      float64 // seconds of the whole movie, if its fragments go on as they begin
 }
 
 func (s *source) mp4() Facts {
@@ -92,7 +93,7 @@ func (s *source) mp4() Facts {
 			continue // a tool's own box, or whatever somebody has appended, may be cut
 		}
 		m.cut = m.cut || b.cut
-		if s.more = s.front && m.index && m.fragmented && b.end < s.size; s.more {
+		if s.more = s.front && max(m.declared, m.guess) > 0 && b.end < s.size; s.more {
 			break
 		}
 	}

@@ -1,5 +1,7 @@
 package container
 
+import "cmp"
+
 // mvex marks a file whose samples come in fragments, and holds their defaults.
 func (m *movie) mvex(b box) {
 	m.fragmented = true
@@ -35,8 +37,11 @@ func (m *movie) byID(id uint32) *track {
 	return nil
 }
 
-// moof adds what a fragment holds to the tracks.
+// moof adds what a fragment holds to the tracks. From what is in front of it, it can be guessed how long the movie is.
 func (m *movie) moof(b box) {
+	if m.guess == 0 {
+		m.guess = m.longest() * float64(m.s.size) / float64(b.head)
+	}
 	for traf := range m.s.boxes(b.start, b.end) {
 		if traf.kind != "traf" {
 			continue
@@ -56,6 +61,16 @@ func (m *movie) moof(b box) {
 			}
 		}
 	}
+}
+
+// longest is how many seconds the longest track has so far.
+func (m *movie) longest() (longest float64) {
+	for _, t := range m.tracks {
+		if t.scale > 0 {
+			longest = max(longest, t.ticks/t.scale)
+		}
+	}
+	return longest
 }
 
 // tfhdDuration returns the duration of the fragment's samples; the flags say which fields stand before it.
@@ -121,20 +136,14 @@ func (m *movie) sidx(b box) {
 	m.cut = m.cut || end > float64(m.s.size)
 }
 
-// fragmentFacts: a whole file's track is as long as its fragments are. Of a cut one, and of one that is still to come, only mehd
-// knows how long it was.
+// fragmentFacts: a whole file's track is as long as its fragments are. Of a cut one only mehd knows how long it was, and of one that
+// is still to come it may be guessed.
 func (m *movie) fragmentFacts(f Facts, t *track) Facts {
 	if m.s.more {
-		f.Sound = seconds(m.declared)
+		f.Sound = seconds(cmp.Or(m.declared, m.guess))
 		return f
 	}
-	longest := 0.0
-	for _, t := range m.tracks {
-		if t.scale > 0 {
-			longest = max(longest, t.ticks/t.scale)
-		}
-	}
-	f.Cut = f.Cut || longest < m.declared-lastFragment
+	f.Cut = f.Cut || m.longest() < m.declared-lastFragment
 	if f.Cut {
 		f.Sound = seconds(m.declared)
 		return f
