@@ -166,7 +166,7 @@ func TestTheEventsOfAllJobsAreTheOwnersOnly(t *testing.T) {
 	r.want(foreign, 200, "success!")
 	d := r.upload("d")
 	l.wants(d.ID)
-	page.wants(d.ID)
+	page.wants(d.ID, a.ID) // which is not on the page, but may have changed shortly before
 	r.fail(a.ID)
 	l.wants(a.ID, d.ID)
 	page.wants(a.ID, d.ID)
