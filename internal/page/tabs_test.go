@@ -40,7 +40,11 @@ func TestOneOfTwoTabsCarriesAnUpload(t *testing.T) {
 	close(s.hold)
 	p.Shows("#jobs", "a.mp4")
 	other.Await("it is over there, too", "document.getElementById('uploads').hidden")
-	if got := s.requests(); !slices.Equal(got, []string{"POST 201", "PATCH 204"}) {
+	got := s.requests()
+	if len(got) == 3 && got[2] == "HEAD 200" { // the browser may tell a tab late what another has forgotten; then it asks, and is told that all is there
+		got = got[:2]
+	}
+	if !slices.Equal(got, []string{"POST 201", "PATCH 204"}) {
 		t.Errorf("requests %v", got)
 	}
 }
