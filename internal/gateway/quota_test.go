@@ -133,7 +133,10 @@ func TestAnUploadThatDoesNotFitIsNotSent(t *testing.T) {
 // What is under way has its room, and gives back what it does not need.
 func TestUploadsUnderWayHoldTheirRoom(t *testing.T) {
 	t.Parallel()
-	r := start(t, quota(3*mega, 0), func(_ *rig, cfg *gateway.Config) { cfg.MaxUpload = 2 * mega })
+	judged := new(atomic.Int64)
+	r := start(t, quota(3*mega, 0), func(_ *rig, cfg *gateway.Config) {
+		cfg.MaxUpload, cfg.Ledger = 2*mega, counted{cfg.Ledger, judged}
+	})
 	begin := func() (*io.PipeWriter, <-chan answer) {
 		q, out := slowly(request{}) // of unknown length: it holds as much as an upload may come to
 		a := r.async(q)
@@ -148,6 +151,7 @@ func TestUploadsUnderWayHoldTheirRoom(t *testing.T) {
 		return <-a
 	}
 	first, answer1 := begin()
+	r.eventually("the first has its place", func() bool { return judged.Load() > 0 }) // or it and the second are rivals
 	r.eventually("the first holds what it may come to", func() bool { return r.usage(sid).Reserved == 2*mega })
 	second, answer2 := begin()
 	r.eventually("the second holds the rest", func() bool { return r.usage(sid).Reserved == 3*mega })
