@@ -39,7 +39,7 @@ func (m *movie) byID(id uint32) *track {
 
 // moof adds what a fragment holds to the tracks. From what is in front of it, it can be guessed how long the movie is.
 func (m *movie) moof(b box) {
-	if m.guess == 0 {
+	if m.s.front && m.guess == 0 {
 		m.guess = m.longest() * float64(m.s.size) / float64(b.head)
 	}
 	for traf := range m.s.boxes(b.start, b.end) {
