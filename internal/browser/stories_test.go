@@ -139,10 +139,7 @@ func theFailedVideo(t *testing.T, s *testsuite.Suite) {
 	first := *who.List(t, "").Jobs[0].Started
 	p.Click("[data-act=retry] button")
 	p.Await("the page knows of the second try", "!document.querySelector('[data-act=retry][aria-busy]')")
-	testsuite.Eventually(t, "it is tried again", func() bool {
-		jobs := who.List(t, "").Jobs
-		return len(jobs) == 1 && jobs[0].State == "failed" && jobs[0].Attempts == 1 && jobs[0].Started != nil && *jobs[0].Started != first
-	})
+	failsAgain(t, who, first)
 	p.Shows("#jobs .failed", "Not converted.")
 	p.Click("[popovertarget]")
 	p.Shows(".ask", "Delete silent.mp4 for good?")
@@ -154,6 +151,15 @@ func theFailedVideo(t *testing.T, s *testsuite.Suite) {
 	if jobs := who.List(t, "").Jobs; len(jobs) != 0 {
 		t.Errorf("jobs %+v, want none", jobs)
 	}
+}
+
+// failsAgain waits until the only job of somebody, which was begun at first, has been tried anew.
+func failsAgain(t *testing.T, who *testsuite.Person, first string) {
+	t.Helper()
+	testsuite.Eventually(t, "it is tried again", func() bool {
+		jobs := who.List(t, "").Jobs
+		return len(jobs) == 1 && jobs[0].State == "failed" && jobs[0].Attempts == 1 && jobs[0].Started != nil && *jobs[0].Started != first
+	})
 }
 
 func theLostConnection(t *testing.T, s *testsuite.Suite) {
@@ -273,10 +279,7 @@ func withoutScripts(t *testing.T, s *testsuite.Suite) {
 	browser.Eval[bool](p, "window.old = true")
 	p.Click("[data-act=retry] button")
 	p.Await("the page comes again", "!window.old && document.querySelector('#jobs li')")
-	testsuite.Eventually(t, "it is tried again", func() bool { // the page may have come when it had failed again
-		jobs := who.List(t, "").Jobs
-		return len(jobs) == 1 && jobs[0].State == "failed" && *jobs[0].Started != first
-	})
+	failsAgain(t, who, first) // the page may have come when it had
 	p.Choose("#file", named(t, testmedia.File(t, ".mp4", nil), "empty.mp4"))
 	p.Click("#add .main")
 	p.Shows(".problem", "The file is empty.")
